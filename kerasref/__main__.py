@@ -1,0 +1,7 @@
+"""`python -m kerasref`."""
+
+import sys
+
+from kerasref.cli import main
+
+sys.exit(main())

@@ -1,0 +1,214 @@
+"""What each command of the command line does."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from kerasref.harness import plan, spec
+from kerasref.harness.errors import KerasrefError, did_you_mean
+from kerasref.harness.library import Library
+from kerasref.harness.plan import Options, Run
+
+
+def _console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _table(*columns: str) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def list_experiments(pattern: str | None) -> None:
+    """Print id, number of variants and seeds, and question of the experiments."""
+    library = Library()
+    table = _table("experiment", "variants", "seeds", "takes", "question")
+    for experiment in library.select([pattern] if pattern else []):
+        table.add_row(
+            experiment.id,
+            str(len(experiment.variants)),
+            str(experiment.base.get("seeds", 1)),
+            experiment.takes,
+            experiment.question,
+        )
+    _console().print(table)
+
+
+def show(id: str, options: Options) -> None:
+    """Print every run's resolved configuration as YAML documents, with its hash."""
+    (experiment,) = _only(Library().select([id]), id)
+    runs = _planned(experiment, options)
+    print(f"# {experiment.title}\n# {experiment.question}")
+    if not runs:
+        print(f"# needs profile {experiment.needs}: no run at {options.profile}")
+    for run in runs:
+        print(f"---\nhash: {run.hash}")
+        if run.surrogate_for:
+            print(f"surrogate_for: {run.surrogate_for}")
+        print(run.full_yaml(), end="")
+
+
+def _only(experiments: list[spec.Experiment], id: str) -> list[spec.Experiment]:
+    if len(experiments) != 1:
+        raise KerasrefError(
+            f"{id!r} names {len(experiments)} experiments; show wants one, such as {experiments[0].id}"
+        )
+    return experiments
+
+
+def _planned(experiment: spec.Experiment, options: Options) -> list[Run]:
+    """The runs on the data that is there; where none is, those on the data asked for."""
+    try:
+        return plan.choose_available(experiment, options)
+    except KerasrefError:
+        return plan.alternatives(experiment, options)[0]
+
+
+def run(
+    ids: list[str],
+    options: Options,
+    *,
+    jobs: int | None,
+    threads: int,
+    force: bool,
+    dry_run: bool,
+    cluster: str | None,
+) -> int:
+    """Run experiments; returns 1 if any run failed."""
+    from kerasref.harness import session
+
+    library = Library()
+    experiments = library.select(ids)
+    console = _console(stderr=True)
+    if dry_run:
+        return _dry_run(experiments, options)
+    for problem in plan.prepare_data(experiments, options):
+        console.print(problem, style="yellow", markup=False, soft_wrap=True)
+    planned = {e.id: plan.choose_available(e, options) for e in experiments}
+    for runs in planned.values():
+        if runs and runs[0].fallback_for:
+            console.print(
+                f"{runs[0].experiment}: using fallback data {runs[0].data} "
+                f"instead of {runs[0].fallback_for}",
+                style="yellow",
+            )
+    outcomes = session.Session(
+        library, options, jobs=jobs, threads=threads, force=force, cluster=cluster, console=console
+    ).run(experiments, planned)
+    return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _dry_run(experiments: list[spec.Experiment], options: Options) -> int:
+    table = _table("hash", "run", "data", "surrogate for")
+    for experiment in experiments:
+        for run in _planned(experiment, options):
+            table.add_row(
+                run.hash, f"{run.experiment} {run.name}", run.data or "-", run.surrogate_for
+            )
+    _console().print(table)
+    return 0
+
+
+def report(ids: list[str], profile: str, origin: str, out: Path | None) -> None:
+    """Write section reports, the published record and the scoreboard."""
+    from kerasref.harness import published, report as reports, scoreboard
+    from kerasref.harness.collect import collect
+
+    library = Library()
+    out = out or _report_directory(library, profile)
+    collected = collect(library, profile, origin)
+    console = _console(stderr=True)
+    sections = dict.fromkeys(e.section_id for e in library.select(ids))
+    for section in sections:
+        for message in collected.messages(section):
+            console.print(message, markup=False, soft_wrap=True)
+        path = reports.write_section(library, section, collected, out, profile)
+        console.print(f"wrote {_relative(path, library.root)}", markup=False)
+    path = scoreboard.write(library, collected.records, out, profile)
+    console.print(f"wrote {_relative(path, library.root)}", markup=False)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _report_directory(library: Library, profile: str) -> Path:
+    """Committed reports come from `laptop` runs; others stay beside the store."""
+    if profile == spec.DEFAULT_PROFILE:
+        return library.root / "reports"
+    return library.state / "reports" / profile
+
+
+def coverage(origin: str) -> list[dict[str, Any]]:
+    """One object per ledger row."""
+    from kerasref.harness import coverage as coverages
+    from kerasref.harness.collect import collect
+
+    library = Library()
+    return coverages.rows(library, collect(library, spec.DEFAULT_PROFILE, origin).records)
+
+
+def print_coverage(rows: list[dict[str, Any]]) -> None:
+    """Counts per book and verdict, then the rows that have one."""
+    console = _console()
+    table = _table("book", "section", "id", "verdict", "experiment", "evidence")
+    for row in rows:
+        if row["verdict"] != "open":
+            table.add_row(*(str(row[c.header]) for c in table.columns))
+    console.print(table)
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["verdict"]] = counts.get(row["verdict"], 0) + 1
+    summary = ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
+    console.print(f"{len(rows)} ledger rows: {summary}")
+
+
+def data_list() -> None:
+    """Print the data sources and whether they are prepared."""
+    from kerasref import data
+
+    rows = data.listing()
+    table = _table(*rows[0])
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    _console().print(table)
+
+
+def data_prepare(name: str, directory: Path | None, force: bool) -> None:
+    """Prepare one data set and say where it is."""
+    from kerasref import data
+
+    if name not in data.SOURCES:
+        raise KerasrefError(f"no data source {name!r}{did_you_mean(name, data.SOURCES)}")
+    try:
+        print(data.prepare(name, directory, force=force))
+    except data.DataError as error:
+        raise KerasrefError(str(error)) from None
+
+
+def bench(as_json: bool) -> None:
+    """Measure the harness against hand-written loops."""
+    from kerasref.tasks import bench as benches
+
+    benches.main(as_json=as_json)
+
+
+def ui(port: int) -> None:
+    """Open MLflow's own UI on the store; replaces this process."""
+    from kerasref.harness.tracking import Store
+
+    store = Store(Library().state)
+    if not store.exists():
+        raise KerasrefError("nothing has run yet; try `kerasref run dlnotes/1.1 --profile smoke`")
+    print(f"MLflow UI on http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    command = ["-m", "mlflow", "ui", "--backend-store-uri", store.uri, "--port", str(port)]
+    os.execv(sys.executable, [sys.executable, *command])

@@ -1,0 +1,35 @@
+"""What a task gets besides its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+def _ignore(*_args: Any) -> None:
+    pass
+
+
+@dataclass
+class Context:
+    """Handed to `task.run(config, context)`.
+
+    Attributes:
+        seed: of this run.
+        strategy: name for `harness.strategy.start`.
+        threads: CPU threads of this run.
+        checkpoint: file from which to resume and to which to save; None to keep nothing.
+        log_epoch: called with (epoch, metrics); epoch counts from 1.
+        progress: called with (done, total, unit) as work proceeds.
+        tag: called with (name, text) for provenance, such as `data_fingerprint`.
+    """
+
+    seed: int
+    strategy: str = "one"
+    threads: int = 1
+    checkpoint: Path | None = None
+    log_epoch: Callable[[int, dict[str, float]], None] = field(default=_ignore)
+    progress: Callable[[float, float, str], None] = field(default=_ignore)
+    tag: Callable[[str, str], None] = field(default=_ignore)

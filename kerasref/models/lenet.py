@@ -1,0 +1,122 @@
+"""LeNet-5.
+
+LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998.
+
+| layer  | 1998, 32x32                | parameters | book's Keras form, 28x28 | parameters |
+|--------|----------------------------|------------|--------------------------|------------|
+| c1     | 6 at 5x5                   | 156        | 6 at 5x5                 | 156        |
+| s2     | trainable sub-sampling 2x2 | 12         | max pooling 2x2          | 0          |
+| c3     | 16 at 5x5, 60 connections  | 1,516      | 16 at 5x5, dense         | 2,416      |
+| s4     | trainable sub-sampling 2x2 | 32         | max pooling 2x2          | 0          |
+| c5     | 120                        | 48,120     | 120                      | 30,840     |
+| f6     | 84                         | 10,164     | 84                       | 10,164     |
+| output | 10                         | 850        | 10                       | 850        |
+| total  |                            | 60,850     |                          | 44,426     |
+"""
+
+from __future__ import annotations
+
+import keras
+
+from kerasref.layers import LENET5_C3, SparseConv2D, TrainableSubsampling
+from kerasref.layers.arguments import check_choice
+from kerasref.models import building
+
+_SUBSAMPLING = {
+    "max": lambda name: keras.layers.MaxPooling2D(2, name=name),
+    "average": lambda name: keras.layers.AveragePooling2D(2, name=name),
+    "trainable": lambda name: TrainableSubsampling(2, name=name),
+}
+
+
+def lenet(
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=10,
+    classifier_activation="softmax",
+    name="lenet",
+    *,
+    activation="tanh",
+    subsampling="max",
+    dropout=0.0,
+    width=1.0,
+    default_shape,
+    connections,
+):
+    """Generic LeNet-5.
+
+    Args:
+        activation: of the convolutions and hidden dense layers.
+        subsampling: `"max"`, `"average"` or `"trainable"` (one coefficient and bias per map).
+        dropout: rate after each hidden dense layer; 0 leaves the layers out.
+        width: multiplies the numbers of maps (6, 16) and hidden units (120, 84).
+        default_shape: of the input.
+        connections: table of C3's connections, or None for all.
+
+    Raises:
+        ValueError: an argument out of its range, or an input under 16x16.
+    """
+    check_choice("subsampling", subsampling, _SUBSAMPLING)
+    minimum = building.minimum_size([(5, 1, "valid"), (2, 2, "valid")] * 2)
+    start = building.image_input(
+        input_shape, input_tensor, default=default_shape, minimum=minimum, fixed_size=include_top
+    )
+    maps1, maps3, units5, units6 = (max(1, round(size * width)) for size in (6, 16, 120, 84))
+    x = keras.layers.Conv2D(maps1, 5, activation=activation, name="c1")(start)
+    x = _SUBSAMPLING[subsampling]("s2")(x)
+    if connections:
+        x = SparseConv2D(connections, 5, activation=activation, name="c3")(x)
+    else:
+        x = keras.layers.Conv2D(maps3, 5, activation=activation, name="c3")(x)
+    x = _SUBSAMPLING[subsampling]("s4")(x)
+    if not include_top:
+        return building.finish(start, building.global_pooling(x, pooling), name, weights)
+
+    x = keras.layers.Flatten(name="flatten")(x)
+    for layer, units in (("c5", units5), ("f6", units6)):
+        x = keras.layers.Dense(units, activation=activation, name=layer)(x)
+        if dropout:
+            x = keras.layers.Dropout(dropout, name=f"dropout_{layer}")(x)
+    x = building.classifier(x, classes, classifier_activation, "output")
+    return building.finish(start, x, name, weights)
+
+
+LeNet5 = building.variant(
+    lenet,
+    "LeNet5",
+    "LeNet-5 of 1998: 32x32x1, trainable sub-sampling, sparse C3, 60,850 parameters.",
+    building.Provenance(
+        reference="LeCun et al. 1998, section II.B; dlnotes 1.1.",
+        ledger=("M1.1-1", "X1.1-1"),
+        counts="dlnotes 1.1 (per layer); LeCun et al. 1998 (60,000 without the output layer)",
+        deviations=(
+            "Softmax output of 850 parameters, as in the book; the paper has fixed RBF units.",
+            "Plain tanh; the paper has 1.7159 tanh(2x/3), and applies it after sub-sampling too.",
+            "C5 is a dense layer; the paper's 5x5 convolution is the same at 32x32.",
+        ),
+    ),
+    fixed={
+        "subsampling": "trainable",
+        "connections": LENET5_C3,
+        "width": 1.0,
+        "default_shape": (32, 32, 1),
+    },
+)
+
+LeNet5Keras = building.variant(
+    lenet,
+    "LeNet5Keras",
+    "LeNet-5 as the book's Keras listing has it: 28x28x1, max pooling, 44,426 parameters.",
+    building.Provenance(
+        reference="dlnotes 1.1, listing 1; after LeCun et al. 1998.",
+        ledger=("M1.1-2", "M1.1-3", "M1.1-4"),
+        counts="dlnotes 1.1 (companion notebook's summary)",
+        deviations=(
+            "28x28 input, parameter-free pooling, dense C3 and softmax, unlike the 1998 paper.",
+        ),
+    ),
+    fixed={"connections": None, "default_shape": (28, 28, 1)},
+)

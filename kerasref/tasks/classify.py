@@ -1,0 +1,137 @@
+"""Task `classify`: trains an image classifier and reports how it learned."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from pydantic import Field
+
+from kerasref import data
+from kerasref.harness.context import Context
+from kerasref.harness.spec import Strict
+from kerasref.tasks import _inputs, _objects
+from kerasref.tasks._config import DataConfig, ModelConfig, TrainConfig
+
+RESULTS_VERSION = 1
+
+# Accuracy up to this many times chance counts as not having learned at all.
+_COLLAPSED = 1.5
+
+
+class Probes(Strict):
+    """What to measure in the trained network, on `examples` images of the test set.
+
+    Attributes:
+        activations: fraction of zeros and of dead units, by ReLU layer.
+        shift: layers whose relative change is measured when the image moves by one pixel.
+        examples: number of test images.
+    """
+
+    activations: bool = False
+    shift: list[str] = []
+    examples: int = Field(1000, ge=1)
+
+
+class Config(Strict):
+    """Model, data and training of a classifier."""
+
+    model: ModelConfig
+    data: DataConfig
+    train: TrainConfig
+    probes: Probes = Probes()
+
+
+def alternatives(config: Config) -> list[Config]:
+    """The configuration with its data source, then with each fallback."""
+    return [config.model_copy(update={"data": choice}) for choice in config.data.alternatives()]
+
+
+def available(config: Config) -> bool:
+    """True if the data source is prepared."""
+    return data.is_available(config.data.source)
+
+
+def prepare(config: Config) -> str:
+    """Prepare the data source; returns what went wrong, or nothing."""
+    try:
+        data.prepare(config.data.source)
+    except data.DataError as error:
+        return str(error)
+    return ""
+
+
+def preflight(config: Config) -> None:
+    """Raises ConfigError for an unknown builder, optimizer, callback or argument of one."""
+    _objects.builder(config.model)
+    _objects.optimizer(config.train.optimizer)
+    _objects.callbacks(config.train.callbacks)
+
+
+def run(config: Config, context: Context) -> dict[str, float]:
+    """Train, evaluate after every epoch, probe the trained network.
+
+    Per-epoch metrics: `train_loss`, `train_accuracy` (running means in training mode),
+    `test_loss`, `test_accuracy`, `seconds`.
+    Final metrics: those of the last epoch; `fit_loss` and `fit_accuracy` on the training set in
+    inference mode; `accuracy_gap` = fit - test accuracy; `params`; `seconds_per_epoch` (median,
+    without the first); `collapsed` (1 if test accuracy is no better than 1.5 times chance).
+    """
+    import keras
+
+    from kerasref.harness import loop, strategy as strategies
+
+    strategy = strategies.start(context.strategy, context.threads)
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(context.seed)
+    keras.config.set_dtype_policy(config.train.precision)
+    context.tag("device", strategies.describe(strategy))
+
+    inputs = _inputs.load(config.data, context.seed)
+    context.tag("data_fingerprint", inputs.fingerprint)
+    with strategy.scope():
+        model = _objects.build(config.model, input_shape=inputs.shape, classes=inputs.classes)
+        optimizer = _objects.optimizer(config.train.optimizer)
+    strategies.synchronise_batch_norm(model, strategy)
+
+    logged = set()
+
+    def log(epoch: int, metrics: dict[str, float]) -> None:
+        logged.add(epoch)
+        context.log_epoch(epoch, metrics)
+
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    history = loop.fit(
+        model,
+        optimizer=optimizer,
+        loss=loss,
+        train=inputs.train,
+        validation=inputs.test,
+        epochs=config.train.epochs,
+        strategy=strategy,
+        metrics=metrics,
+        callbacks=_objects.callbacks(config.train.callbacks),
+        checkpoint=context.checkpoint,
+        on_epoch=log,
+        on_step=lambda step, total: context.progress(
+            step / inputs.train.steps, config.train.epochs, "epochs"
+        ),
+    )
+    for epoch, row in enumerate(history, start=1):
+        if epoch not in logged:  # trained before an interruption
+            log(epoch, row)
+
+    fit = loop.Evaluator(model, loss, metrics, strategy)(inputs.train_in_order)
+    last = history[-1]
+    seconds = [row["seconds"] for row in history]
+    return {
+        **last,
+        "fit_loss": fit["loss"],
+        "fit_accuracy": fit["accuracy"],
+        "accuracy_gap": fit["accuracy"] - last["test_accuracy"],
+        "params": model.count_params(),
+        "seconds_per_epoch": statistics.median(seconds[1:] or seconds),
+        "collapsed": float(last["test_accuracy"] <= _COLLAPSED / inputs.classes),
+        **probe(config.probes, model, inputs),
+    }

@@ -1,0 +1,93 @@
+"""Making named builders from a generic one."""
+
+import inspect
+
+import keras
+import pytest
+
+from kerasref.models import building
+
+PROVENANCE = building.Provenance("Someone 2000.", ("M1-1",), "its table 1", ("Smaller.",))
+
+
+def family(include_top=True, name="family", *, rate=0.1, blocks):
+    """Generic family.
+
+    Args:
+        rate: of something,
+            on two lines.
+        blocks: numbers.
+
+    Raises:
+        ValueError: never.
+    """
+    return include_top, name, rate, blocks
+
+
+Deep = building.variant(family, "Deep", "A deep one.", PROVENANCE, fixed={"blocks": (3, 4)}, rate=0.5)
+
+
+def test_signature_shows_the_variants_own_defaults_and_hides_what_is_fixed():
+    parameters = inspect.signature(Deep).parameters
+    assert {n: p.default for n, p in parameters.items()} == {
+        "include_top": True,
+        "name": "deep",
+        "rate": 0.5,
+    }
+    assert parameters["rate"].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_calls_reach_the_generic_builder():
+    assert Deep() == (True, "deep", 0.5, (3, 4))
+    assert Deep(False, rate=0.2) == (False, "deep", 0.2, (3, 4))
+
+
+def test_docstring_names_source_deviations_and_offered_arguments_only():
+    doc = inspect.getdoc(Deep)
+    assert doc.startswith("A deep one.\n\nReference: Someone 2000. Ledger: M1-1.")
+    assert "    - Smaller." in doc
+    assert "    rate: of something,\n        on two lines." in doc
+    assert "blocks" not in doc
+    assert doc.rstrip().endswith("ValueError: never.")
+
+
+@pytest.mark.parametrize("arguments", [{"blocks": 1}, {"rat": 1}])
+def test_what_is_not_offered_is_refused(arguments):
+    with pytest.raises(TypeError, match=rf"Deep\(\).*'{next(iter(arguments))}'"):
+        Deep(**arguments)
+
+
+def test_a_variant_of_arguments_that_do_not_exist_is_refused():
+    with pytest.raises(TypeError, match="no argument 'rte'"):
+        building.variant(family, "Wrong", "Wrong.", PROVENANCE, fixed={"blocks": ()}, rte=1)
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        [(3, 2, "valid")],
+        [(11, 4, "valid"), (3, 2, "valid"), (5, 1, "same"), (3, 2, "valid")],
+        [(7, 2, "same"), (3, 2, "valid"), (2, 2, "same")],
+    ],
+)
+def test_minimum_size_is_the_least_that_keras_accepts(windows):
+    def output(side):
+        x = keras.Input((side, side, 1))
+        for size, stride, padding in windows:
+            x = keras.layers.MaxPooling2D(size, stride, padding)(x)
+        return x.shape[1]
+
+    least = building.minimum_size(windows)
+    assert output(least) == 1
+    if least > 1:
+        with pytest.raises(ValueError, match="negative|size"):
+            output(least - 1)
+
+
+def test_channels_first_is_refused():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="channels_last"):
+            building.image_input(None, None, default=(8, 8, 1), minimum=1, fixed_size=True)
+    finally:
+        keras.config.set_image_data_format("channels_last")
