@@ -150,7 +150,9 @@ def _macs(layer: Any, inputs: list[Shape], output: Shape, node: Any = None) -> i
                 return rule(layer, inputs[0], output)
     except TypeError:
         if None in (*inputs[0][1:], *output[1:]):
-            raise ValueError(f"{layer.name}: {inputs[0]} has no size; state `input_shape`") from None
+            raise ValueError(
+                f"{layer.name}: {inputs[0]} has no size; state `input_shape`"
+            ) from None
         raise
     if isinstance(layer, _ATTENTION) or (layer.weights and not isinstance(layer, _WITHOUT_MACS)):
         kind = type(layer).__name__
@@ -183,7 +185,9 @@ def _einsum(layer: Any, inputs: Shape, output: Shape) -> int:
     # Every output element sums over the kernel's labels that the output lacks.
     source, result = layer.equation.replace(" ", "").split("->")
     labels = source.split(",")[1]
-    summed = [size for label, size in zip(labels, layer.kernel.shape, strict=True) if label not in result]
+    summed = [
+        size for label, size in zip(labels, layer.kernel.shape, strict=True) if label not in result
+    ]
     return math.prod(output[1:]) * math.prod(summed)
 
 
@@ -193,7 +197,9 @@ def _recurrent(layer: Any, inputs: Shape, output: Shape) -> int:
 
 
 def _both_directions(layer: Any, inputs: Shape, output: Shape) -> int:
-    return sum(_macs(inner, [inputs], output) for inner in (layer.forward_layer, layer.backward_layer))
+    return sum(
+        _macs(inner, [inputs], output) for inner in (layer.forward_layer, layer.backward_layer)
+    )
 
 
 def _each_step(layer: Any, inputs: Shape, output: Shape) -> int:
@@ -213,7 +219,9 @@ def _attention(layer: Any, query: Shape, value: Shape, key: Shape, output: Shape
     targets, sources = math.prod(query[1:-1]), math.prod(value[1:-1])
     wide_key = layer.num_heads * layer.key_dim
     wide_value = layer.num_heads * layer.value_dim
-    projections = targets * query[-1] * wide_key + sources * (key[-1] * wide_key + value[-1] * wide_value)
+    projections = targets * query[-1] * wide_key + sources * (
+        key[-1] * wide_key + value[-1] * wide_value
+    )
     matmuls = targets * sources * (wide_key + wide_value)
     return projections + matmuls + math.prod(output[1:]) * wide_value
 

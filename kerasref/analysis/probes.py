@@ -128,7 +128,8 @@ def _inside(model: keras.Model, names: Sequence[str]) -> Callable[[Any], dict[st
     known = {layer.name: layer for layer in model.layers}
     for name in names:
         check_choice("layer_names", name, known)
-    inside = keras.Model(model.inputs, {name: known[name].output for name in names})
+    image = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    inside = keras.Model(image, {name: known[name].output for name in names})
 
     def outputs(x):
         values = inside(x, training=False)

@@ -110,6 +110,11 @@ class ArrayPipeline:
         # Endless, because workers ask each other before every step whether finite data goes on.
         return data.repeat().prefetch(2 * local)
 
+    def inputs(self, examples: int) -> np.ndarray:
+        """The first `examples` inputs (or all there are), scaled as in a batch: float32."""
+        count = min(examples, self.examples)
+        return self._batch(np.arange(count), np.ones(count, "float32"))[0].numpy()
+
     def _batch(self, indices, weights):
         x = tf.cast(tf.gather(self._x, indices), tf.float32)
         if self._scale == "unit":

@@ -42,7 +42,7 @@ def save(
     }
     payload = pickle.dumps(state, protocol=pickle.HIGHEST_PROTOCOL)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.tmp")
     with open(temporary, "wb") as file:
         file.write(hashlib.sha256(payload).digest())
         file.write(payload)

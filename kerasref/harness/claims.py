@@ -101,7 +101,12 @@ def _measured(values: dict[int, float]) -> str:
 
 
 def _bound(claim: BoundClaim, arms: Arms) -> tuple[str, str]:
-    values = _values(claim.metric, arms[claim.of])
+    runs = arms[claim.of]
+    values = (
+        _at_epoch(claim.metric, runs, claim.epochs)
+        if claim.epochs
+        else _values(claim.metric, runs)
+    )
     if claim.exact:
         holds = all(_above(value, claim) for value in values.values())
         return ("open" if not values else "match" if holds else "mismatch"), _measured(values)

@@ -119,19 +119,28 @@ def _dry_run(experiments: list[spec.Experiment], options: Options) -> int:
 
 
 def report(ids: list[str], profile: str, origin: str, out: Path | None) -> None:
-    """Write section reports, the published record and the scoreboard."""
-    from kerasref.harness import published, report as reports, scoreboard
+    """Write section reports, the published record and the scoreboard.
+
+    The published record is replaced, and compared with what it was, where the store has new runs.
+    """
+    from kerasref.harness import published, scoreboard
+    from kerasref.harness import report as reports
     from kerasref.harness.collect import collect
 
     library = Library()
+    chosen = library.select(ids)
     out = out or _report_directory(library, profile)
     collected = collect(library, profile, origin)
     console = _console(stderr=True)
-    sections = dict.fromkeys(e.section_id for e in library.select(ids))
-    for section in sections:
-        for message in collected.messages(section):
-            console.print(message, markup=False, soft_wrap=True)
-        path = reports.write_section(library, section, collected, out, profile)
+    for experiment in chosen:
+        if note := collected.notes.get(experiment.id):
+            console.print(note, markup=False, soft_wrap=True)
+        if experiment.id in collected.fresh:
+            published.write(out, experiment.id, collected.records[experiment.id])
+    for section in dict.fromkeys(experiment.section_id for experiment in chosen):
+        path = reports.write_section(
+            library, section, collected.records, out, profile, collected.failed
+        )
         console.print(f"wrote {_relative(path, library.root)}", markup=False)
     path = scoreboard.write(library, collected.records, out, profile)
     console.print(f"wrote {_relative(path, library.root)}", markup=False)
@@ -177,7 +186,7 @@ def data_list() -> None:
     from kerasref import data
 
     rows = data.listing()
-    table = _table(*rows[0])
+    table = _table(*rows[0].keys())
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     _console().print(table)

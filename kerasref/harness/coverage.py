@@ -35,33 +35,33 @@ class RowStatus:
     @property
     def surrogate(self) -> bool:
         """True if a tested claim rests on data that stood in for the book's."""
-        return any(verdict.surrogate for verdict in self.verdicts if verdict.word not in UNTESTED)
+        return any(verdict.surrogate for verdict in self.tested)
 
     @property
-    def remaining(self) -> str:
-        """What is still to be tested of a row that has a verdict: `1 claim needs scale`."""
+    def tested(self) -> tuple[Verdict, ...]:
+        return tuple(verdict for verdict in self.verdicts if verdict.word not in UNTESTED)
+
+    @property
+    def untested(self) -> str:
+        """`1 claim without runs, 2 claims at full scale remaining`, or empty."""
         words = [verdict.word for verdict in self.verdicts]
-        if not set(words) - set(UNTESTED):
-            return ""
         scale, open_ = words.count("needs-scale"), words.count("open")
-        parts = [f"{formatting.count(scale, 'claim')} at full scale remaining"] if scale else []
-        parts += [f"{formatting.count(open_, 'claim')} open"] if open_ else []
+        parts = [f"{formatting.count(open_, 'claim')} without runs"] if open_ else []
+        parts += [f"{formatting.count(scale, 'claim')} at full scale remaining"] if scale else []
         return ", ".join(parts)
 
     @property
     def evidence(self) -> str:
-        """One line: every claim's verdict with its statistic."""
-        lines = []
-        for verdict in self.verdicts:
-            line = f"{verdict.word}: {verdict.statement}: {verdict.evidence}"
-            lines.append(
-                line + (f" (surrogate data: {verdict.surrogate})" * bool(verdict.surrogate))
-            )
-        if self.remaining:
-            lines.append(self.remaining)
-        if self.experiments and not lines:
+        """One line: the verdict and statistic of every claim tested, and how many are not."""
+        if self.experiments and not self.verdicts:
             return "named by an experiment that states no claim about it"
-        return "; ".join(lines)
+        lines = []
+        for verdict in self.tested:
+            line = f"{verdict.word}: {verdict.statement}: {verdict.evidence}"
+            if verdict.surrogate:
+                line += f" (surrogate data: {verdict.surrogate})"
+            lines.append(line)
+        return "; ".join([*lines, self.untested] if self.untested else lines)
 
 
 def rows(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasref.analysis.statistics import mean_interval
+from kerasref.harness import formatting
 from kerasref.harness.records import Record
 from kerasref.harness.spec import Experiment, Figure
 
@@ -76,28 +77,30 @@ def _learning_curve(axes: Any, metric: str, arms: dict[str, list[Record]]) -> No
         epochs = range(1, max(map(len, curves)) + 1)
         points = [mean_interval(c[e - 1] for c in curves if len(c) >= e) for e in epochs]
         colour, dash = _look(number)
-        label = f"{variant} ({len(curves)})"
+        label = f"{variant} ({formatting.count(len(curves), 'seed')})"
         mark = "o" if len(epochs) == 1 else None
         means = [point.mean for point in points]
         axes.plot(epochs, means, color=colour, linestyle=dash, label=label, marker=mark)
         low, high = [point.low for point in points], [point.high for point in points]
         axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
-    axes.set_xlabel("epoch")
+    axes.set_xlabel("epoch (line: mean over seeds; band: its 95 % interval)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(title="variant (seeds); band: 95 % interval", title_fontsize=7, fontsize=8)
+    axes.legend(fontsize=8)
 
 
 def _bars(axes: Any, metric: str, arms: dict[str, list[Record]], book: dict[str, float]) -> None:
-    """Mean over seeds per variant with its 95 % interval; a diamond is the book's number."""
-    shown = {
-        variant: mean_interval(r.metrics[metric] for r in records if metric in r.metrics)
+    """Mean over seeds per variant, its 95 % interval, every seed, and the book's number."""
+    values = {
+        variant: [record.metrics[metric] for record in records if metric in record.metrics]
         for variant, records in arms.items()
     }
-    shown = {variant: interval for variant, interval in shown.items() if interval.n}
-    for place, (variant, interval) in enumerate(shown.items()):
+    shown = {variant: sample for variant, sample in values.items() if sample}
+    for place, (variant, sample) in enumerate(shown.items()):
+        interval = mean_interval(sample)
         colour = _look(list(arms).index(variant))[0]
         spread = interval.half_width if math.isfinite(interval.half_width) else None
-        axes.bar(place, interval.mean, 0.6, yerr=spread, capsize=4, color=colour, alpha=0.85)
+        axes.bar(place, interval.mean, 0.6, yerr=spread, capsize=6, color=colour, alpha=0.7)
+        axes.plot([place] * len(sample), sample, ".", color="black", markersize=3)
     diamonds = {place: book[variant] for place, variant in enumerate(shown) if variant in book}
     if diamonds:
         axes.plot(
@@ -107,18 +110,19 @@ def _bars(axes: Any, metric: str, arms: dict[str, list[Record]], book: dict[str,
             marker="D",
             markerfacecolor="white",
             markeredgecolor="black",
-            label="book",
         )
-        axes.legend(fontsize=8)
     crowded = sum(map(len, shown)) > 60
     axes.set_xticks(
         range(len(shown)),
-        [f"{variant} ({interval.n})" for variant, interval in shown.items()],
+        list(shown),
         rotation=30 if crowded else 0,
         ha="right" if crowded else "center",
     )
     axes.grid(axis="x", visible=False)
-    axes.set_xlabel("variant (seeds); whiskers: 95 % interval")
+    axes.set_xlabel(
+        "bar: mean over seeds (dots); whiskers: its 95 % interval"
+        + ("; diamond: the book" if diamonds else "")
+    )
 
 
 def _look(number: int) -> tuple[str, str]:

@@ -100,11 +100,12 @@ def fit(
     _check_scope(strategy, model=model, optimizer=optimizer)
     _check_replicable(optimizer, strategy)
     with strategy.scope():
-        model.compile(optimizer, loss, metrics=[_copy(metric) for metric in metrics])
-        optimizer = model.optimizer  # under mixed_float16 Keras wraps it to scale the loss
-        optimizer.build(model.trainable_variables)
         train_metrics = [_copy(metric) for metric in metrics]
-    train_steps = _train_function(model, optimizer, loss, train_metrics, strategy)
+        model.compile(optimizer, loss, weighted_metrics=train_metrics)
+        optimizer = model.optimizer  # under mixed_float16 Keras wraps it to scale the loss
+        if not optimizer.built:
+            optimizer.build(model.trainable_variables)
+    train_steps = _train_function(model, loss, strategy)
     evaluate = Evaluator(model, loss, metrics, strategy)
 
     callback_list = keras.callbacks.CallbackList(
@@ -198,8 +199,9 @@ class Evaluator:
         return {"loss": float(total[0] / total[1])} | _results("", self._metrics)
 
 
-def _train_function(model, optimizer, loss, metrics, strategy):
+def _train_function(model, loss, strategy):
     """Compile n training steps into one function; it returns the loss of each, `(n,)`."""
+    optimizer = model.optimizer
     replicas = strategy.num_replicas_in_sync
     weighted = _weighted(loss)
 
@@ -217,8 +219,7 @@ def _train_function(model, optimizer, loss, metrics, strategy):
         if replicas > 1:
             gradients = _sum_over_replicas(gradients)
         optimizer.apply(gradients, model.trainable_variables)
-        for metric in metrics:
-            metric.update_state(y, prediction, sample_weight=weight)
+        model.compute_metrics(x, y, prediction, sample_weight=weight)
         return tf.cast(value, tf.float32)
 
     @tf.function

@@ -52,11 +52,7 @@ def write_section(
     drawn: dict[str, bytes] = {}
     bodies = []
     for experiment in experiments:
-        runs = [
-            record
-            for record in records.get(experiment.id, ())
-            if record.profile == wanted_profile(experiment, profile)
-        ]
+        runs = _runs(experiment, records, profile)
         pictures = _figures(experiment, runs)
         drawn |= pictures
         verdicts = judge(experiment, records.get(experiment.id, ()), profile)
@@ -67,6 +63,13 @@ def write_section(
     head = _head(library, section_id, experiments, statuses, records, profile)
     files.replace(path, markdown.page([*head, *bodies]))
     return path
+
+
+def _runs(experiment: Experiment, records: Records, profile: str) -> list[Record]:
+    """Those that tables and figures show, in an order that does not depend on the store's."""
+    wanted = wanted_profile(experiment, profile)
+    runs = [record for record in records.get(experiment.id, ()) if record.profile == wanted]
+    return sorted(runs, key=lambda record: (record.variant, record.seed))
 
 
 def _in(section_id: str, id: str) -> bool:
@@ -86,7 +89,7 @@ def _head(
 ) -> list[str]:
     book, section = section_id.split("/")
     by = f", {library.books[book].author}" if book in library.books else ""
-    runs = [(experiment, records.get(experiment.id, ())) for experiment in experiments]
+    runs = [(experiment, _runs(experiment, records, profile)) for experiment in experiments]
     surrogates = {surrogate_label(experiment, used) for experiment, used in runs}
     scales = {scale_label(experiment, used) for experiment, used in runs}
     warnings = [f"**Surrogate data**: {label}." for label in sorted(surrogates - {""})]
@@ -114,7 +117,7 @@ def _head(
 
 def _row_word(status: RowStatus) -> str:
     remarks = ["surrogate data"] if status.surrogate else []
-    remarks += [status.remaining] if status.remaining else []
+    remarks += [status.untested] if status.tested and status.untested else []
     word = status.word if status.word == "open" else f"**{status.word}**"
     return f"{word} ({', '.join(remarks)})" if remarks else word
 
@@ -215,10 +218,7 @@ def _erratum_line(verdict: Verdict) -> str:
 
 
 def _collapsed_lines(runs: list[Record]) -> list[str]:
-    return [
-        f"`{record.variant}` seed {record.seed}"
-        for record in sorted(collapsed(runs), key=lambda r: (r.variant, r.seed))
-    ]
+    return [f"`{record.variant}` seed {record.seed}" for record in collapsed(runs)]
 
 
 def _provenance(experiment: Experiment, runs: list[Record], profile: str) -> str:

@@ -80,7 +80,7 @@ class Session:
                 executor = stack.enter_context(runner.dask_executor(self.cluster))
             else:
                 count = min(self.jobs or runner.default_jobs(), len(jobs))
-                executor = Workers(count, display.message)
+                executor = Workers(count, display.message, self.library.state / "workers.log")
                 stack.push(_end_workers(executor))
             self._preflight(executor, jobs, experiments)
             return runner.run_all(jobs, executor, display.outcome)

@@ -82,7 +82,7 @@ class EqualsClaim(_Claim):
 
 
 class BoundClaim(_Claim):
-    """`metric` of one variant is at least, or at most, a number.
+    """`metric` of one variant is at least, or at most, a number; at the end, or at one epoch.
 
     Statistical (decided by the 95 % interval over seeds) unless `exact`.
     """
@@ -91,6 +91,7 @@ class BoundClaim(_Claim):
     at_least: float | None = None
     at_most: float | None = None
     exact: bool = False
+    epochs: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def variants(self) -> tuple[str, ...]:

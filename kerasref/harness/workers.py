@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -32,9 +33,16 @@ class Workers(Executor):
     Args:
         count: number of processes.
         on_message: called, in a thread of this process, with whatever a call passes to `send`.
+        log: file that takes what the workers write to standard error (TensorFlow is talkative).
     """
 
-    def __init__(self, count: int, on_message: Callable[[Any], None] | None = None):
+    def __init__(
+        self,
+        count: int,
+        on_message: Callable[[Any], None] | None = None,
+        log: Path | None = None,
+    ):
+        self._log = log
         self._calls: queue.SimpleQueue = queue.SimpleQueue()
         self._messages = _SPAWN.SimpleQueue() if on_message else None
         self._pools: dict[int, ProcessPoolExecutor] = {}
@@ -87,7 +95,7 @@ class Workers(Executor):
             pool = self._pools.get(number)
             if pool is None:
                 pool = self._pools[number] = ProcessPoolExecutor(
-                    1, _SPAWN, _start_worker, (self._messages,)
+                    1, _SPAWN, _start_worker, (self._messages, self._log)
                 )
             try:
                 future.set_result(pool.submit(fn, *args, **kwargs).result())
@@ -110,9 +118,13 @@ def send(message: Any) -> None:
         _messages.put(message)
 
 
-def _start_worker(messages: Any) -> None:
+def _start_worker(messages: Any, log: Path | None) -> None:
     global _messages
     _messages = messages
+    if log:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as file:
+            os.dup2(file.fileno(), 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

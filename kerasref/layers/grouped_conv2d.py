@@ -38,20 +38,16 @@ class GroupedConv2D(keras.layers.Conv2D):
         import tensorflow as tf
 
         kernel = ops.convert_to_tensor(kernel)
-        convolve = functools.partial(
-            tf.nn.conv2d,
-            strides=self.strides,
-            padding=self.padding.upper(),
-            dilations=self.dilation_rate,
-        )
         if _kernel_has_gradient(inputs.dtype.name):
-            return convolve(inputs, kernel)
+            padding = self.padding.upper()
+            return tf.nn.conv2d(inputs, kernel, self.strides, padding, dilations=self.dilation_rate)
         parts = zip(
-            tf.split(inputs, self.groups, axis=-1),
-            tf.split(kernel, self.groups, axis=-1),
+            ops.split(inputs, self.groups, axis=-1),
+            ops.split(kernel, self.groups, axis=-1),
             strict=True,
         )
-        return tf.concat([convolve(x, k) for x, k in parts], axis=-1)
+        settings = (list(self.strides), self.padding, "channels_last", self.dilation_rate)
+        return ops.concatenate([ops.conv(x, k, *settings) for x, k in parts], axis=-1)
 
 
 @functools.cache

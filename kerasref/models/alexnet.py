@@ -1,6 +1,7 @@
 """AlexNet.
 
-Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks, 2012.
+Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks,
+2012.
 
 | layer | paper, 227x227x3             | parameters, 2 groups | 1 group    |
 |-------|------------------------------|----------------------|------------|
@@ -307,7 +308,7 @@ AlexNetSmall = building.variant(
         ledger=("A1.1-7", "A1.1-8", "A1.1-9", "A1.1-11", "A1.1-14"),
         counts="hand arithmetic",
         deviations=(
-            "First convolution 5x5/2; a quarter of the filters (24-64-96-96-64), two layers of 256 units.",
+            "First convolution 5x5/2; a quarter of the filters (24-64-96-96-64); 256 hidden units.",
             "Poolings pad, so that both kinds give maps of the same size.",
             "Glorot-uniform initial weights.",
         ),

@@ -113,7 +113,9 @@ def _docstring(generic, summary: str, provenance: Provenance, fixed: Iterable[st
     if provenance.deviations:
         parts.append("Deviations:\n" + "\n".join(f"    - {d}" for d in provenance.deviations))
     parts.append("\n".join(["Args:", _COMMON_ARGUMENTS, *offered]))
-    parts.append("Returns:\n    A functional `keras.Model`, images `(batch, height, width, channels)` in.")
+    parts.append(
+        "Returns:\n    A functional `keras.Model`, images `(batch, height, width, channels)` in."
+    )
     parts.append("Raises:\n" + errors.rstrip())
     return "\n\n".join(parts) + "\n"
 
@@ -140,7 +142,9 @@ def image_input(
             is needed, or Keras set to `channels_first`.
     """
     if keras.config.image_data_format() != "channels_last":
-        raise ValueError("image_data_format is 'channels_first'; these builders need 'channels_last'")
+        raise ValueError(
+            "image_data_format is 'channels_first'; these builders need 'channels_last'"
+        )
     shape = tuple(input_shape or default) if input_tensor is None else tuple(input_tensor.shape[1:])
     if len(shape) != 3 or not shape[2]:
         raise ValueError(f"`input_shape` must be (height, width, channels), not {shape}")

@@ -83,9 +83,13 @@ class DataConfig(Strict):
 
 
 class TrainConfig(Strict):
-    """How to train. The batch size stands under `data`; `optimizer` and `callbacks` are Keras's."""
+    """How to train. The batch size stands under `data`; `optimizer` and `callbacks` are Keras's.
+
+    `top_k` adds the metrics `train_top_k_accuracy` and `test_top_k_accuracy`.
+    """
 
     epochs: int = Field(ge=1)
     optimizer: Named = Named(name="SGD", learning_rate=0.01)
     callbacks: list[Named] = []
+    top_k: int | None = Field(None, ge=1)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"

@@ -14,7 +14,7 @@ class Inputs(NamedTuple):
     Attributes:
         train: training pipeline, shuffled by (seed, epoch).
         test: test pipeline, in order.
-        train_in_order: the training images as a test pipeline.
+        train_in_order: the training images as a test pipeline; None where they are streamed.
         shape: `(height, width, channels)` of an image.
         classes: number of classes.
         fingerprint: content hash of the data used.
@@ -60,3 +60,15 @@ def load(config: DataConfig, seed: int) -> Inputs:
         images.classes,
         images.fingerprint,
     )
+
+
+def _stream(config: DataConfig, seed: int) -> Inputs:
+    """ImageNet, read from disk as training goes on; all of it, whatever `train` and `test` say."""
+    from kerasref.data.imagenet import ImageNetPipeline
+
+    size = config.image_size or 224
+    arguments = {"batch_size": config.batch_size, "image_size": size, "scale": config.scale}
+    train = ImageNetPipeline("train", seed=seed, **arguments)
+    test = ImageNetPipeline("test", seed=seed, **arguments)
+    classes = data.SOURCES[config.source].classes
+    return Inputs(train, test, None, (size, size, 3), classes, train.fingerprint)

@@ -23,13 +23,18 @@ class Probes(Strict):
     """What to measure in the trained network, on `examples` images of the test set.
 
     Attributes:
-        activations: fraction of zeros and of dead units, by ReLU layer.
-        shift: layers whose relative change is measured when the image moves by one pixel.
+        activations: `<layer>.zeros` and `<layer>.dead`, fractions of zero outputs and of units
+            that are zero on every image; their means over layers `zero_fraction`, `dead_fraction`.
+        shift: layers of which `<layer>.shift_change` is measured: the relative change of their
+            output when the image moves by one pixel; `shift_change_last_minus_first`.
+        gain_by: epoch; `gain_share` is the share of the run's gain in training accuracy since
+            epoch 1 that was reached by then.
         examples: number of test images.
     """
 
     activations: bool = False
-    shift: list[str] = []
+    shift: list[str] = Field([], min_length=2)
+    gain_by: int | None = Field(None, ge=1)
     examples: int = Field(1000, ge=1)
 
 
@@ -74,8 +79,9 @@ def run(config: Config, context: Context) -> dict[str, float]:
     Per-epoch metrics: `train_loss`, `train_accuracy` (running means in training mode),
     `test_loss`, `test_accuracy`, `seconds`.
     Final metrics: those of the last epoch; `fit_loss` and `fit_accuracy` on the training set in
-    inference mode; `accuracy_gap` = fit - test accuracy; `params`; `seconds_per_epoch` (median,
-    without the first); `collapsed` (1 if test accuracy is no better than 1.5 times chance).
+    inference mode and `accuracy_gap` = fit - test accuracy (not for streamed data); `params`; `seconds_per_epoch` (median,
+    without the first); `collapsed` (1 if test accuracy is no better than 1.5 times chance); those
+    of `Probes`.
     """
     import keras
 
@@ -102,6 +108,8 @@ def run(config: Config, context: Context) -> dict[str, float]:
 
     loss = keras.losses.SparseCategoricalCrossentropy()
     metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+    if k := config.train.top_k:
+        metrics.append(keras.metrics.SparseTopKCategoricalAccuracy(k, name="top_k_accuracy"))
     history = loop.fit(
         model,
         optimizer=optimizer,
@@ -122,16 +130,45 @@ def run(config: Config, context: Context) -> dict[str, float]:
         if epoch not in logged:  # trained before an interruption
             log(epoch, row)
 
-    fit = loop.Evaluator(model, loss, metrics, strategy)(inputs.train_in_order)
     last = history[-1]
     seconds = [row["seconds"] for row in history]
-    return {
+    result = {
         **last,
-        "fit_loss": fit["loss"],
-        "fit_accuracy": fit["accuracy"],
-        "accuracy_gap": fit["accuracy"] - last["test_accuracy"],
         "params": model.count_params(),
         "seconds_per_epoch": statistics.median(seconds[1:] or seconds),
         "collapsed": float(last["test_accuracy"] <= _COLLAPSED / inputs.classes),
-        **probe(config.probes, model, inputs),
     }
+    if inputs.train_in_order is not None:
+        fit = loop.Evaluator(model, loss, metrics, strategy)(inputs.train_in_order)
+        result |= {
+            "fit_loss": fit["loss"],
+            "fit_accuracy": fit["accuracy"],
+            "accuracy_gap": fit["accuracy"] - last["test_accuracy"],
+        }
+    return result | _probe(config.probes, model, inputs.test, history)
+
+
+def _probe(
+    probes: Probes, model: Any, test: Any, history: list[dict[str, float]]
+) -> dict[str, float]:
+    from kerasref.analysis import probes as probing
+
+    found: dict[str, float] = {}
+    if probes.gain_by:
+        gains = [row["train_accuracy"] for row in history]
+        found["gain_share"] = (gains[probes.gain_by - 1] - gains[0]) / (gains[-1] - gains[0])
+    if not (probes.activations or probes.shift):
+        return found
+    x = test.inputs(probes.examples)
+    if probes.activations:
+        layers = probing.activation_statistics(model, x)
+        for name, layer in layers.items():
+            found |= {f"{name}.zeros": layer.zeros, f"{name}.dead": layer.dead}
+        found["zero_fraction"] = statistics.fmean(layer.zeros for layer in layers.values())
+        found["dead_fraction"] = statistics.fmean(layer.dead for layer in layers.values())
+    if probes.shift:
+        changes = probing.shift_change(model, x, probes.shift, pixels=1)
+        found |= {f"{name}.shift_change": change for name, change in changes.items()}
+        first, *_, last = changes.values()
+        found["shift_change_last_minus_first"] = last - first
+    return found

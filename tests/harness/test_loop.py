@@ -10,7 +10,8 @@ from keras import layers
 from sklearn.datasets import load_digits
 
 from kerasref.data.pipeline import ArrayPipeline
-from kerasref.harness import loop, strategy as strategies
+from kerasref.harness import loop
+from kerasref.harness import strategy as strategies
 from kerasref.harness.errors import KerasrefError
 
 BATCH = 64
@@ -36,11 +37,11 @@ def build(*body, regularizer=None):
     return keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), *body, head])
 
 
-def training(x, y, **more):
-    return ArrayPipeline(x, y, BATCH, seed=5, shuffle=True, scale="raw", **more)
+def training(x, y):
+    return ArrayPipeline(x, y, BATCH, seed=5, shuffle=True, scale="raw")
 
 
-def testing(x, y, batch_size=BATCH):
+def held_out(x, y, batch_size=BATCH):
     return ArrayPipeline(x, y, batch_size, shuffle=False, scale="raw")
 
 
@@ -54,7 +55,7 @@ def fit(one, digits):
             "optimizer": keras.optimizers.SGD(rate, momentum=0.9),
             "loss": LOSS,
             "train": training(x[:640], y[:640]),
-            "validation": testing(x[1600:], y[1600:]),
+            "validation": held_out(x[1600:], y[1600:]),
             "epochs": 3,
             "strategy": one,
             "metrics": [ACCURACY],
@@ -73,7 +74,8 @@ def test_equals_keras_fit_on_the_same_batches(fit, digits, body):
 
     order = pipeline.order(1)[0].ravel()
     theirs = build(*(make() for make in body), regularizer="l2")
-    theirs.compile(keras.optimizers.SGD(0.05, momentum=0.9), LOSS, ["accuracy"], jit_compile=False)
+    sgd = keras.optimizers.SGD(0.05, momentum=0.9)
+    theirs.compile(sgd, LOSS, metrics=["accuracy"], jit_compile=False)
     expected = theirs.fit(
         x[order],
         y[order],
@@ -95,7 +97,7 @@ def test_evaluation_gives_padding_no_weight(fit, one, digits, batch_size):
     x, y = digits[0][1000:], digits[1][1000:]  # 797 examples: no batch size divides them
     model = build(regularizer="l2")
     fit(model, epochs=1)
-    found = loop.Evaluator(model, LOSS, [ACCURACY], one)(testing(x, y, batch_size))
+    found = loop.Evaluator(model, LOSS, [ACCURACY], one)(held_out(x, y, batch_size))
     loss, accuracy = model.evaluate(x, y, verbose=0)
     assert found["loss"] == pytest.approx(loss, abs=1e-6)
     assert found["accuracy"] == pytest.approx(accuracy, abs=1e-6)
@@ -141,7 +143,7 @@ def test_positions_are_averaged_like_keras_does(one):
         strategy=one,
     )
     order = pipeline.order(1)[0].ravel()
-    theirs.compile(keras.optimizers.SGD(0.5), LOSS, [ACCURACY], jit_compile=False)
+    theirs.compile(keras.optimizers.SGD(0.5), LOSS, metrics=[ACCURACY], jit_compile=False)
     theirs.fit(x[order], y[order], batch_size=32, shuffle=False, verbose=0)
     for mine, other in zip(ours.weights, theirs.weights, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-6)
@@ -172,7 +174,7 @@ def test_nan_in_the_test_loss_stops(fit, digits):
     x, y = digits[0][:100].copy(), digits[1][:100]
     x[3] = np.nan
     with pytest.raises(loop.TrainingDiverged, match="test loss became nan after epoch 1"):
-        fit(build(), validation=testing(x, y))
+        fit(build(), validation=held_out(x, y))
 
 
 def test_callbacks_stop_schedule_and_log(fit, tmp_path):

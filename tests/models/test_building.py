@@ -24,7 +24,9 @@ def family(include_top=True, name="family", *, rate=0.1, blocks):
     return include_top, name, rate, blocks
 
 
-Deep = building.variant(family, "Deep", "A deep one.", PROVENANCE, fixed={"blocks": (3, 4)}, rate=0.5)
+Deep = building.variant(
+    family, "Deep", "A deep one.", PROVENANCE, fixed={"blocks": (3, 4)}, rate=0.5
+)
 
 
 def test_signature_shows_the_variants_own_defaults_and_hides_what_is_fixed():
@@ -80,7 +82,7 @@ def test_minimum_size_is_the_least_that_keras_accepts(windows):
     least = building.minimum_size(windows)
     assert output(least) == 1
     if least > 1:
-        with pytest.raises(ValueError, match="negative|size"):
+        with pytest.raises(ValueError, match=r"negative|size"):
             output(least - 1)
 
 

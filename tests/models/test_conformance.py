@@ -72,7 +72,9 @@ def measured(name, kwargs):
     "row", PUBLISHED, ids=lambda row: f"{row['builder']}-{row['metric']}-{row['value']}"
 )
 def test_counts_equal_the_published(row):
-    assert measured(row["builder"], row["kwargs"])[row["metric"]] == int(row["value"]), row["source"]
+    assert measured(row["builder"], row["kwargs"])[row["metric"]] == int(row["value"]), row[
+        "source"
+    ]
 
 
 @every_builder
@@ -265,5 +267,7 @@ def test_fits_one_small_batch(name):
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    model.fit(x, labels, batch_size=10, epochs=120, verbose=0)
-    assert model.evaluate(x, labels, verbose=0, return_dict=True)["accuracy"] == 1
+    for _ in range(120):
+        model.train_on_batch(x, labels)
+    model.reset_metrics()
+    assert model.test_on_batch(x, labels, return_dict=True)["accuracy"] == 1

@@ -1,5 +1,7 @@
 """LeNet-5's own arguments."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,13 @@ from kerasref.models import LeNet5, LeNet5Keras
 
 def test_1998_form_is_the_documented_stack():
     kinds = [type(layer).__name__ for layer in LeNet5().layers[1:6]]
-    assert kinds == ["Conv2D", "TrainableSubsampling", "SparseConv2D", "TrainableSubsampling", "Flatten"]
+    assert kinds == [
+        "Conv2D",
+        "TrainableSubsampling",
+        "SparseConv2D",
+        "TrainableSubsampling",
+        "Flatten",
+    ]
     shapes = {layer.name: layer.output.shape[1:] for layer in LeNet5().layers}
     assert shapes["c3"] == (10, 10, 16)
     assert shapes["s4"] == (5, 5, 16)
@@ -23,7 +31,7 @@ def test_keras_form_has_the_books_shapes():
 
 def test_dropout_follows_both_hidden_dense_layers():
     layers = LeNet5Keras(dropout=0.2).layers
-    rates = {a.name: b.rate for a, b in zip(layers, layers[1:], strict=False) if hasattr(b, "rate")}
+    rates = {a.name: b.rate for a, b in itertools.pairwise(layers) if hasattr(b, "rate")}
     assert rates == {"c5": 0.2, "f6": 0.2}
     assert not any(isinstance(layer, keras.layers.Dropout) for layer in LeNet5Keras().layers)
 
