@@ -1,3 +1,3 @@
-"""kerasref: run the books. Keras 3 builders, experiments and checks for five deep-learning texts."""
+"""kerasref: run the books. Keras 3 builders, experiments and checks for five texts."""
 
 __version__ = "0.1.0"

@@ -20,7 +20,10 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, *args, **kwargs):
         super().__init__(
-            *args, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs
+            *args,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            **kwargs,
         )
 
     def error(self, message: str) -> NoReturn:
@@ -46,9 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser(arguments: list[str]) -> _Parser:
-    parser = _Parser(
-        prog="kerasref", description="Run the books: experiments, checks and reports."
-    )
+    parser = _Parser(prog="kerasref", description="Run the books: experiments, checks and reports.")
     parser.add_argument("--version", action="version", version=f"kerasref {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 

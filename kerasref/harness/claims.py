@@ -45,7 +45,8 @@ def statement(claim: Claim) -> str:
             bound, side = (
                 (claim.at_least, "least") if claim.at_most is None else (claim.at_most, "most")
             )
-            return f"`{claim.metric}` of `{claim.of}` is at {side} {formatting.exact(bound)}"
+            text = f"`{claim.metric}` of `{claim.of}` is at {side} {formatting.exact(bound)}"
+            return text + (f" at epoch {claim.epochs}" if claim.epochs else "")
         case CompareClaim():
             direction = "higher" if claim.higher else "lower"
             text = f"`{claim.metric}` is {direction} for `{claim.subject}` than for `{claim.than}`"
@@ -103,9 +104,7 @@ def _measured(values: dict[int, float]) -> str:
 def _bound(claim: BoundClaim, arms: Arms) -> tuple[str, str]:
     runs = arms[claim.of]
     values = (
-        _at_epoch(claim.metric, runs, claim.epochs)
-        if claim.epochs
-        else _values(claim.metric, runs)
+        _at_epoch(claim.metric, runs, claim.epochs) if claim.epochs else _values(claim.metric, runs)
     )
     if claim.exact:
         holds = all(_above(value, claim) for value in values.values())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kerasref.harness import agreement, plan, published
 from kerasref.harness.library import Library
 from kerasref.harness.plan import Options
 from kerasref.harness.records import Record
 from kerasref.harness.spec import DEFAULT_PROFILE, Experiment
+
+if TYPE_CHECKING:
+    from kerasref.harness.tracking import Store
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Collected:
 
 
 def collect(library: Library, profile: str, origin: str) -> Collected:
-    """Collect the runs of every experiment at one profile.
+    """Collect the runs of every experiment at one profile, and those its claims ask for besides.
 
     Args:
         origin: `published` for the published record alone; `store` to prefer the store where it
@@ -37,8 +41,7 @@ def collect(library: Library, profile: str, origin: str) -> Collected:
             record is kept if there is one.
     """
     collected = Collected()
-    reports = library.root / "reports"
-    record = published.read_all(reports) if profile == DEFAULT_PROFILE else {}
+    record = published.read_all(library.root / "reports") if profile == DEFAULT_PROFILE else {}
     store = None
     if origin == "store":
         from kerasref.harness.tracking import Store
@@ -46,27 +49,38 @@ def collect(library: Library, profile: str, origin: str) -> Collected:
         store = Store(library.state)
         store = store if store.exists() else None
     for id in library.paths:
-        collected.records[id] = record.get(id, [])
+        before = collected.records[id] = record.get(id, [])
         if store is None:
             continue
         experiment = library.experiment(id)
-        found, failed, planned = _from_store(store, experiment, profile)
+        found: list[Record] = []
+        failed: list[str] = []
+        partial = ""
+        for wanted in _profiles(experiment, profile):
+            some, lost, planned = _from_store(store, experiment, wanted)
+            found, failed = found + some, failed + lost
+            if wanted == profile and len(some) + len(lost) < planned:
+                partial = f"{id}: the store has {len(some)} of {planned} runs"
         if not found and not failed:
             continue
-        if len(found) + len(failed) < planned and record.get(id):
-            collected.notes[id] = (
-                f"{id}: the store has {len(found)} of {planned} runs; the published ones are shown"
-            )
+        if partial and before:
+            collected.notes[id] = f"{partial}; the published ones are shown"
             continue
         collected.records[id], collected.failed[id] = found, failed
         collected.fresh.add(id)
-        if record.get(id):
-            collected.notes[id] = f"{id}: {agreement.compare(found, record[id]).text}"
+        notes = [partial, f"{id}: {agreement.compare(found, before).text}" if before else ""]
+        collected.notes[id] = "\n".join(filter(None, notes))
     return collected
 
 
+def _profiles(experiment: Experiment, profile: str) -> list[str]:
+    """The profile itself and those that single claims, or the whole experiment, are about."""
+    needed = [experiment.needs, *(claim.profile for claim in experiment.claims)]
+    return list(dict.fromkeys([profile, *(name for name in needed if name)]))
+
+
 def _from_store(
-    store, experiment: Experiment, profile: str
+    store: Store, experiment: Experiment, profile: str
 ) -> tuple[list[Record], list[str], int]:
     """Runs, failures and number planned, on the best data source on which anything has run."""
     plans = plan.alternatives(experiment, Options(profile))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -60,7 +61,8 @@ def show(id: str, options: Options) -> None:
 def _only(experiments: list[spec.Experiment], id: str) -> list[spec.Experiment]:
     if len(experiments) != 1:
         raise KerasrefError(
-            f"{id!r} names {len(experiments)} experiments; show wants one, such as {experiments[0].id}"
+            f"{id!r} names {len(experiments)} experiments; show wants one, such as "
+            f"{experiments[0].id}"
         )
     return experiments
 
@@ -84,8 +86,10 @@ def run(
     cluster: str | None,
 ) -> int:
     """Run experiments; returns 1 if any run failed."""
-    from kerasref.harness import session
+    from kerasref.harness import launch, session, strategy
 
+    launch.watch_parent()
+    strategy.parse(options.strategy)
     library = Library()
     experiments = library.select(ids)
     console = _console(stderr=True)
@@ -206,9 +210,16 @@ def data_prepare(name: str, directory: Path | None, force: bool) -> None:
 
 def bench(as_json: bool) -> None:
     """Measure the harness against hand-written loops."""
-    from kerasref.tasks import bench as benches
+    from kerasref import bench as benches
 
-    benches.main(as_json=as_json)
+    figures = benches.measure(_console(stderr=True).print)
+    if as_json:
+        print(json.dumps(figures))
+        return
+    table = _table("figure", "value")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.4g}")
+    _console().print(table)
 
 
 def ui(port: int) -> None:

@@ -81,7 +81,13 @@ class Library:
                 try:
                     section = row["section"] or f"chapter {row['chapter']}"
                     entry = LedgerRow(
-                        book, section, row["id"], row["kind"], row["class"], row["title"], row["gold"]
+                        book,
+                        section,
+                        row["id"],
+                        row["kind"],
+                        row["class"],
+                        row["title"],
+                        row["gold"],
                     )
                 except KeyError as missing:
                     raise KerasrefError(f"{name}:{line}: no column {missing}") from None

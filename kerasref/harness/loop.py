@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from kerasref.harness import checkpoint as checkpoints
 from kerasref.harness.errors import KerasrefError
-from kerasref.harness.strategy import is_chief, workers
+from kerasref.harness.strategy import is_chief, total, workers
 
 STEPS_PER_CALL = 32
 SUM = tf.distribute.ReduceOp.SUM
@@ -356,9 +356,5 @@ def _check_same_epoch(strategy, epoch, checkpoint):
     if workers(strategy) == 1:
         return
 
-    @tf.function
-    def total():
-        return strategy.reduce(SUM, strategy.run(lambda: tf.constant(epoch)), axis=None)
-
-    if int(total()) != epoch * strategy.num_replicas_in_sync:
+    if total(strategy, epoch) != epoch * strategy.num_replicas_in_sync:
         raise KerasrefError(f"{checkpoint}: workers see different files; use a shared disk")

@@ -248,11 +248,15 @@ class _Layers:
 
 def _seeds(layers: _Layers, options: Options) -> list[int]:
     seeds = options.seeds if options.seeds is not None else layers.settings.get("seeds", 1)
-    if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds >= 1:
+    if type(seeds) is int and seeds >= 1:
         return list(range(seeds))
-    if isinstance(seeds, list) and seeds and all(type(seed) is int for seed in seeds):
-        if len(set(seeds)) == len(seeds):
-            return seeds
+    if (
+        isinstance(seeds, list)
+        and seeds
+        and all(type(seed) is int for seed in seeds)
+        and len(set(seeds)) == len(seeds)
+    ):
+        return seeds
     raise layers.error(
         f"seeds is a number of seeds (at least 1) or a list of distinct seeds (got {seeds!r})",
         ("seeds",),

@@ -1,4 +1,4 @@
-"""What the user sees while runs go on: a bar over all runs, a bar per run in progress, a summary."""
+"""What the user sees while runs go on: a bar over all runs and one per run in progress."""
 
 from __future__ import annotations
 

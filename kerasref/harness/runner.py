@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import time
 import traceback
@@ -12,7 +11,7 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from kerasref.harness import tracking
 from kerasref.harness.context import Context
@@ -20,6 +19,9 @@ from kerasref.harness.errors import ConfigError, KerasrefError
 from kerasref.harness.locks import lock
 from kerasref.harness.plan import Run, task_module
 from kerasref.harness.workers import send
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,16 @@ def _context(job: Job, log: Any) -> Context:
         nonlocal last
         if (now := time.monotonic()) - last > 0.2 or done >= total:
             last = now
-            send(("progress", job.run.hash, f"{job.run.experiment} {job.run.name}", done, total, unit))
+            send(
+                (
+                    "progress",
+                    job.run.hash,
+                    f"{job.run.experiment} {job.run.name}",
+                    done,
+                    total,
+                    unit,
+                )
+            )
 
     return Context(
         seed=job.run.seed,
@@ -150,12 +161,9 @@ def preflight(runs: list[Run]) -> list[tuple[Run, tuple[str, ...], str]]:
     return found
 
 
-def run_all(
-    jobs: list[Job], executor: Executor, on_outcome: Callable[[Outcome], None]
-) -> list[Outcome]:
-    """Submit all jobs and collect their outcomes; one that fails fails only itself."""
+def run_all(jobs: list[Job], executor: Executor, on_outcome: Callable[[Outcome], None]) -> None:
+    """Submit all jobs and pass on their outcomes; one that fails fails only itself."""
     futures = {executor.submit(execute, job): job for job in jobs}
-    outcomes = []
     for future in as_completed(futures):
         job = futures[future]
         try:
@@ -163,9 +171,7 @@ def run_all(
         except Exception as error:
             outcome = Outcome(job.run, "failed", message=_one_line(error))
             _record_death(job, outcome.message)
-        outcomes.append(outcome)
         on_outcome(outcome)
-    return outcomes
 
 
 def _record_death(job: Job, message: str) -> None:
@@ -183,9 +189,7 @@ def dask_executor(address: str) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ImportError:
-        raise KerasrefError(
-            "--cluster needs Dask: pip install 'kerasref[cluster]'"
-        ) from None
+        raise KerasrefError("--cluster needs Dask: pip install 'kerasref[cluster]'") from None
     try:
         client = Client(address, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -194,15 +198,18 @@ def dask_executor(address: str) -> Iterator[Executor]:
         yield client.get_executor(pure=False, retries=0)
 
 
-def run_lockstep(jobs: list[Job], on_outcome: Callable[[Outcome], None]) -> list[Outcome]:
+def run_lockstep(
+    strategy: tf.distribute.Strategy, jobs: list[Job], on_outcome: Callable[[Outcome], None]
+) -> list[Outcome]:
     """Execute every job in this process while the other workers of the cluster do the same.
 
-    Worker 0, the chief, decides what is skipped and does all the recording.
+    The chief decides what is skipped and does all the recording.
     """
     from kerasref.harness import strategy as strategies
 
-    strategy = strategies.start("multiworker", jobs[0].threads if jobs else 1)
-    agree = functools.partial(strategies.agree, strategy)
+    def agree(skip: bool) -> bool:
+        return strategies.total(strategy, int(skip)) > 0
+
     perform = execute if strategies.is_chief(strategy) else _follow
     outcomes = []
     for job in jobs:

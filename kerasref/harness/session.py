@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from kerasref.harness import runner, tracking
 from kerasref.harness.errors import ConfigError
 from kerasref.harness.library import Library
-from kerasref.harness.plan import Options, Run
+from kerasref.harness.plan import Options, Run, locate
 from kerasref.harness.progress import Display
 from kerasref.harness.runner import Job, Outcome
 from kerasref.harness.spec import Experiment
 from kerasref.harness.workers import Workers
-
-MULTIWORKER = "multiworker"
 
 
 @dataclass
@@ -34,31 +33,48 @@ class Session:
     def run(self, experiments: list[Experiment], planned: dict[str, list[Run]]) -> list[Outcome]:
         """Run what has not finished; prints progress and a summary."""
         store = tracking.Store(self.library.state)
-        lockstep = self.options.strategy.startswith(MULTIWORKER)
+        if self.options.strategy == "multiworker":
+            return self._run_with_others(store, experiments, planned)
         todo = {id: self._unfinished(store, id, runs) for id, runs in planned.items()}
-        if lockstep:  # every worker must see the same list; the chief skips run by run
-            todo = planned
         done = sum(map(len, planned.values())) - sum(map(len, todo.values()))
         if done:
             self.console.print(f"{done} runs have finished already", style="dim")
         todo = {id: runs for id, runs in todo.items() if runs}
-        if not todo:
-            return []
-        record = not lockstep or _is_chief()
-        parents = self._open(store, experiments, todo) if record else dict.fromkeys(todo, "")
+        with self._recording(store, experiments, todo) as (parents, outcomes):
+            jobs = self._jobs(store, todo, parents)
+            if jobs:
+                with Display(self.console, len(jobs)) as display:
+                    self._run_on_workers(jobs, experiments, display, outcomes)
+        return outcomes
+
+    def _run_with_others(
+        self, store: tracking.Store, experiments: list[Experiment], planned: dict[str, list[Run]]
+    ) -> list[Outcome]:
+        """Every worker of the cluster goes through the same list; its chief skips and records."""
+        from kerasref.harness import strategy as strategies
+
+        strategy = strategies.start(self.options.strategy, self.threads)
+        recording = self._recording(store, experiments, planned)
+        if not strategies.is_chief(strategy):
+            recording = contextlib.nullcontext((dict.fromkeys(planned, ""), []))
+        with recording as (parents, outcomes):
+            jobs = self._jobs(store, planned, parents)
+            with Display(self.console, len(jobs)) as display:
+                outcomes += runner.run_lockstep(strategy, jobs, display.outcome)
+        return outcomes
+
+    @contextlib.contextmanager
+    def _recording(
+        self, store: tracking.Store, experiments: list[Experiment], todo: dict[str, list[Run]]
+    ) -> Iterator[tuple[dict[str, str], list[Outcome]]]:
+        """Parent runs of this invocation by experiment id, and a list for the outcomes."""
+        parents = self._open(store, experiments, todo)
         outcomes: list[Outcome] = []
         try:
-            jobs = self._jobs(store, todo, parents)
-            with Display(self.console, len(jobs)) as display:
-                if lockstep:
-                    outcomes = runner.run_lockstep(jobs, display.outcome)
-                else:
-                    outcomes = self._run_on_workers(jobs, experiments, display)
+            yield parents, outcomes
         finally:
-            if record:
-                self._close(store, parents, outcomes)
+            self._close(store, parents, outcomes)
         self._summary(outcomes)
-        return outcomes
 
     def _unfinished(self, store: tracking.Store, id: str, runs: list[Run]) -> list[Run]:
         finished = set() if self.force or not store.exists() else store.finished_hashes(id)
@@ -73,24 +89,30 @@ class Session:
         ]
 
     def _run_on_workers(
-        self, jobs: list[Job], experiments: list[Experiment], display: Display
-    ) -> list[Outcome]:
+        self,
+        jobs: list[Job],
+        experiments: list[Experiment],
+        display: Display,
+        outcomes: list[Outcome],
+    ) -> None:
+        def ended(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            display.outcome(outcome)
+
         with contextlib.ExitStack() as stack:
             if self.cluster:
                 executor = stack.enter_context(runner.dask_executor(self.cluster))
             else:
                 count = min(self.jobs or runner.default_jobs(), len(jobs))
-                executor = Workers(count, display.message, self.library.state / "workers.log")
-                stack.push(_end_workers(executor))
+                log = self.library.state / "workers.log"
+                executor = stack.enter_context(Workers(count, display.message, log))
             self._preflight(executor, jobs, experiments)
-            return runner.run_all(jobs, executor, display.outcome)
+            runner.run_all(jobs, executor, ended)
 
     def _preflight(self, executor: Any, jobs: list[Job], experiments: list[Experiment]) -> None:
         runs = list({(job.run.experiment, job.run.variant): job.run for job in jobs}.values())
         problems = executor.submit(runner.preflight, runs).result()
         if problems:
-            from kerasref.harness.plan import locate
-
             run, key, message = problems[0]
             experiment = next(e for e in experiments if e.id == run.experiment)
             raise ConfigError(message, key, locate(experiment, run.variant, self.options, key))
@@ -115,6 +137,8 @@ class Session:
             store.end_invocation(parent, failed=not statuses or "failed" in statuses)
 
     def _summary(self, outcomes: list[Outcome]) -> None:
+        if not outcomes:
+            return
         counts = Counter(outcome.status for outcome in outcomes)
         self.console.print(", ".join(f"{n} {status}" for status, n in counts.items()))
         for outcome in outcomes:
@@ -125,22 +149,3 @@ class Session:
                     markup=False,
                     soft_wrap=True,
                 )
-
-
-def _is_chief() -> bool:
-    """Before any strategy exists: worker 0, by the cluster's own environment variables."""
-    import json
-    import os
-
-    if config := os.environ.get("TF_CONFIG"):
-        return json.loads(config).get("task", {}).get("index", 0) == 0
-    return os.environ.get("SLURM_PROCID", "0") == "0"
-
-
-def _end_workers(workers: Workers) -> Any:
-    """Exit callback: let the workers finish, or end them at once if an error is on its way."""
-
-    def end(kind: type[BaseException] | None, *_: Any) -> None:
-        workers.shutdown(cancel_futures=kind is not None)
-
-    return end

@@ -166,7 +166,9 @@ _CLAIM_KEYS = {
 
 def _claim_kind(raw: Any) -> str:
     if not isinstance(raw, dict):
-        raise ValueError("a claim is a mapping such as {id: ..., metric: ..., higher: ..., than: ...}")
+        raise ValueError(
+            "a claim is a mapping such as {id: ..., metric: ..., higher: ..., than: ...}"
+        )
     kinds = [kind for kind, keys in _CLAIM_KEYS.items() if any(key in raw for key in keys)]
     if len(kinds) != 1:
         stated = ", ".join(kinds) if kinds else "none"
@@ -198,7 +200,7 @@ class Table(Strict):
 
 
 class Figure(Strict):
-    """`learning_curve`: per-epoch metric of every variant; `bars`: final metric of every variant."""
+    """A metric of every variant: by epoch (`learning_curve`) or at the end (`bars`)."""
 
     kind: Literal["learning_curve", "bars"]
     metric: str
@@ -251,26 +253,21 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def _variants_exist(self) -> Experiment:
-        for number, claim in enumerate(self.claims):
-            for variant in claim.variants:
-                if variant not in self.variants:
-                    raise _At(
-                        ("claims", str(number)),
-                        f"variant {variant!r} does not exist" + did_you_mean(variant, self.variants),
-                    )
-        for variant in self.table.book if self.table else ():
+        named = [
+            (("claims", str(number)), variant)
+            for number, claim in enumerate(self.claims)
+            for variant in claim.variants
+        ]
+        named += [(("table", "book", v), v) for v in (self.table.book if self.table else ())]
+        named += [
+            (("figures", str(number)), variant)
+            for number, figure in enumerate(self.figures)
+            for variant in figure.variants or ()
+        ]
+        for key, variant in named:
             if variant not in self.variants:
-                raise _At(
-                    ("table", "book", variant),
-                    f"variant {variant!r} does not exist" + did_you_mean(variant, self.variants),
-                )
-        for number, figure in enumerate(self.figures):
-            for variant in figure.variants or ():
-                if variant not in self.variants:
-                    raise _At(
-                        ("figures", str(number)),
-                        f"variant {variant!r} does not exist" + did_you_mean(variant, self.variants),
-                    )
+                hint = did_you_mean(variant, self.variants)
+                raise _At(key, f"variant {variant!r} does not exist{hint}")
         return self
 
 

@@ -137,6 +137,18 @@ def synchronise_batch_norm(model: keras.Model, strategy: tf.distribute.Strategy)
                 layer.synchronized = True
 
 
+def total(strategy: tf.distribute.Strategy, value: int) -> int:
+    """Sum over all replicas of what each one's process gives; every process must call it."""
+    import tensorflow as tf
+
+    @tf.function
+    def reduced():
+        mine = strategy.run(lambda: tf.constant(value))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None)
+
+    return int(reduced())
+
+
 def _mirrored_devices(replicas: int | None) -> list[str]:
     import tensorflow as tf
 

@@ -206,8 +206,7 @@ class Store:
         from mlflow.entities import Param
 
         params = [
-            Param(key, str(value))
-            for key, value in _flat(run.settings.model_dump(mode="json"))
+            Param(key, str(value)) for key, value in _flat(run.settings.model_dump(mode="json"))
         ]
         with self._writing():
             for old in stale:
@@ -246,7 +245,7 @@ class RunLog:
         self._log(metrics, epoch)
 
     def finish(self, metrics: dict[str, float]) -> None:
-        """Final metrics, tags, status FINISHED. A per-epoch metric's last value is its final one."""
+        """Final metrics and status FINISHED; of a per-epoch metric the last value is final."""
         self._log({k: v for k, v in metrics.items() if k not in self._per_epoch}, self._epochs)
         self._tags |= {"epochs": str(self._epochs), "per_epoch": " ".join(self._per_epoch)}
         self._end("FINISHED")
@@ -293,7 +292,7 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def commit(root: Path) -> str:
-    """Short hash of the checkout's commit, with `-dirty` where code or experiments differ from it."""
+    """Short hash of the checkout's commit; `-dirty` where code or experiments differ from it."""
     try:
         head = _git(root, "rev-parse", "--short=12", "HEAD")
         changed = _git(

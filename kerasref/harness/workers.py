@@ -87,6 +87,10 @@ class Workers(Executor):
                 self._messages.put(None)
                 self._listener.join()
 
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        """End the workers; at once if an error, such as Ctrl-C, is on its way."""
+        self.shutdown(cancel_futures=kind is not None)
+
     def _serve(self, number: int) -> None:
         while call := self._calls.get():
             future, fn, args, kwargs = call
@@ -101,7 +105,9 @@ class Workers(Executor):
                 future.set_result(pool.submit(fn, *args, **kwargs).result())
             except BrokenProcessPool:
                 self._pools.pop(number).shutdown(wait=False)
-                future.set_exception(WorkerDied("the worker process died (killed or out of memory)"))
+                future.set_exception(
+                    WorkerDied("the worker process died (killed or out of memory)")
+                )
             except BaseException as error:
                 future.set_exception(error)
         if pool := self._pools.pop(number, None):

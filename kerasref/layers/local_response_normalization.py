@@ -49,8 +49,9 @@ class LocalResponseNormalization(keras.layers.Layer):
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         channels = np.arange(inputs.shape[-1])
         near = np.abs(channels[:, None] - channels) <= self.n // 2
-        # A product with a band matrix trains 14x faster than n shifted slices on a CPU, and
-        # exp(log) 5x faster than a power: together 4x faster than tf.nn.lrn.
+        # On a CPU core a product with a band matrix trains 5 to 15 times faster than n shifted
+        # slices, and exp(log) 2 to 6 times faster than a power; together 2 to 4 times faster than
+        # tf.nn.lrn.
         total = ops.matmul(ops.square(x), ops.cast(near, x.dtype))
         scale = ops.exp(-self.beta * ops.log(self.k + self.alpha * total))
         return ops.cast(x * scale, inputs.dtype)

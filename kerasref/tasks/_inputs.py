@@ -34,9 +34,7 @@ def load(config: DataConfig, seed: int) -> Inputs:
         return _stream(config, seed)
     from kerasref.data.pipeline import ArrayPipeline
 
-    images = data.load(
-        config.source, config.train, config.test, config.image_size, config.channels
-    )
+    images = data.load(config.source, config.train, config.test, config.image_size, config.channels)
     train = ArrayPipeline(
         images.x_train,
         images.y_train,

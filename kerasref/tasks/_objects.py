@@ -72,7 +72,11 @@ def callbacks(configs: list[Named]) -> list[Any]:
 
 
 def _make(module: Any, name: str, arguments: dict, key: tuple[str, ...], base: type) -> Any:
-    known = [n for n, value in vars(module).items() if isinstance(value, type) and issubclass(value, base)]
+    known = [
+        n
+        for n, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, base)
+    ]
     if name not in known:
         raise ConfigError(f"{module.__name__} has no {name!r}{did_you_mean(name, known)}", key)
     made = getattr(module, name)

@@ -1,4 +1,4 @@
-"""Task `check`: runs one exact demonstration from `kerasref.checks` and reports what it measured."""
+"""Task `check`: runs a demonstration from `kerasref.checks`; its numbers are the metrics."""
 
 from __future__ import annotations
 

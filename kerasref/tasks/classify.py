@@ -79,13 +79,14 @@ def run(config: Config, context: Context) -> dict[str, float]:
     Per-epoch metrics: `train_loss`, `train_accuracy` (running means in training mode),
     `test_loss`, `test_accuracy`, `seconds`.
     Final metrics: those of the last epoch; `fit_loss` and `fit_accuracy` on the training set in
-    inference mode and `accuracy_gap` = fit - test accuracy (not for streamed data); `params`; `seconds_per_epoch` (median,
-    without the first); `collapsed` (1 if test accuracy is no better than 1.5 times chance); those
-    of `Probes`.
+    inference mode and `accuracy_gap` = fit - test accuracy (not for streamed data); `params`;
+    `seconds_per_epoch` (median, without the first); `collapsed` (1 if test accuracy is no better
+    than 1.5 times chance); those of `Probes`.
     """
     import keras
 
-    from kerasref.harness import loop, strategy as strategies
+    from kerasref.harness import loop
+    from kerasref.harness import strategy as strategies
 
     strategy = strategies.start(context.strategy, context.threads)
     keras.utils.clear_session()
