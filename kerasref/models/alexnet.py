@@ -62,6 +62,9 @@ BOOK = (
 )
 
 
+_POOLS = {"overlapping": (3, 2), "non_overlapping": (2, 2)}
+
+
 def alexnet(
     include_top=True,
     weights=None,
@@ -75,6 +78,7 @@ def alexnet(
     norm="lrn",
     norm_position="before_pool",
     groups=2,
+    pool=None,
     activation="relu",
     dense_activation="relu",
     dropout=0.5,
@@ -91,6 +95,8 @@ def alexnet(
         norm: `"lrn"`, `"batch"` or None, after the activation of the convolutions that have it.
         norm_position: `"before_pool"` or `"after_pool"`.
         groups: of the second, fourth and fifth convolution.
+        pool: `"overlapping"` (window 3, stride 2) or `"non_overlapping"` (window 2, stride 2)
+            everywhere, or None for the network's own.
         activation: of the convolutions.
         dense_activation: of the hidden dense layers.
         dropout: rate after each hidden dense layer; 0 leaves the layers out.
@@ -105,6 +111,12 @@ def alexnet(
         ValueError: an argument out of its range, or an input too small for the poolings.
     """
     check_choice("norm_position", norm_position, ["before_pool", "after_pool"])
+    if pool is not None:
+        check_choice("pool", pool, _POOLS)
+        convolutions = [
+            dataclasses.replace(convolution, pool=convolution.pool and _POOLS[pool])
+            for convolution in convolutions
+        ]
     start = building.image_input(
         input_shape,
         input_tensor,
@@ -207,11 +219,10 @@ def small_alexnet(
     Raises:
         ValueError: an argument out of its range.
     """
-    window = {"overlapping": 3, "non_overlapping": 2}
-    check_choice("pool", pool, window)
+    check_choice("pool", pool, _POOLS)
     if depth < 3:
         raise ValueError(f"`depth` must be at least 3 convolutions, not {depth!r}")
-    pooled = (window[pool], 2)
+    pooled = _POOLS["overlapping"]
 
     def scaled(size):
         return max(1, round(size * width / groups)) * groups
@@ -235,6 +246,7 @@ def small_alexnet(
         norm=norm,
         norm_position=norm_position,
         groups=groups,
+        pool=pool,
         activation=activation,
         dense_activation=activation,
         dropout=dropout,

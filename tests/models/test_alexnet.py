@@ -25,6 +25,16 @@ def test_paper_form_has_the_papers_maps_and_order():
     assert grouped == ["conv2", "conv4", "conv5"]
 
 
+def test_pooling_windows_change_neither_maps_nor_parameters():
+    with tf.Graph().as_default():
+        overlapping, apart = AlexNet(), AlexNet(pool="non_overlapping")
+    for name in ("pool1", "pool2", "pool5"):
+        assert overlapping.get_layer(name).pool_size == (3, 3)
+        assert apart.get_layer(name).pool_size == (2, 2)
+        assert apart.get_layer(name).output.shape == overlapping.get_layer(name).output.shape
+    assert apart.count_params() == overlapping.count_params()
+
+
 def test_paper_form_starts_with_the_papers_weights():
     model = AlexNet(input_shape=(67, 67, 3), classes=10)
     biased = ["conv2", "conv4", "conv5", "fc6", "fc7"]
