@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def _ignore(*_args: Any) -> None:
@@ -18,7 +21,7 @@ class Context:
 
     Attributes:
         seed: of this run.
-        strategy: name for `harness.strategy.start`.
+        strategy: its name, see `harness.strategy.start`.
         threads: CPU threads of this run.
         checkpoint: file from which to resume and to which to save; None to keep nothing.
         log_epoch: called with (epoch, metrics); epoch counts from 1.
@@ -33,3 +36,15 @@ class Context:
     log_epoch: Callable[[int, dict[str, float]], None] = field(default=_ignore)
     progress: Callable[[float, float, str], None] = field(default=_ignore)
     tag: Callable[[str, str], None] = field(default=_ignore)
+
+    def start(self) -> tf.distribute.Strategy:
+        """Start the strategy, forget what earlier runs of this process left behind, and seed."""
+        import keras
+
+        from kerasref.harness import strategy as strategies
+
+        strategy = strategies.start(self.strategy, self.threads)
+        self.tag("device", strategies.describe(strategy))
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(self.seed)
+        return strategy

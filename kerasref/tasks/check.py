@@ -39,12 +39,7 @@ def preflight(config: Config) -> None:
 
 def run(config: Config, context: Context) -> dict[str, float]:
     """Calls the check; its numbers are the metrics."""
-    import keras
-
-    from kerasref.harness import strategy
-
-    strategy.start(context.strategy, context.threads)
-    keras.utils.set_random_seed(context.seed)
+    context.start()
     function = _function(config.function)
     arguments = dict(config.arguments)
     if "seed" in inspect.signature(function).parameters:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from kerasref import data
 from kerasref.harness.context import Context
+from kerasref.harness.errors import ConfigError, did_you_mean
 from kerasref.harness.spec import Strict
 from kerasref.tasks import _inputs, _objects
 from kerasref.tasks._config import DataConfig, ModelConfig, TrainConfig
@@ -86,20 +87,17 @@ def run(config: Config, context: Context) -> dict[str, float]:
     import keras
 
     from kerasref.harness import loop
-    from kerasref.harness import strategy as strategies
+    from kerasref.harness.strategy import synchronise_batch_norm
 
-    strategy = strategies.start(context.strategy, context.threads)
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(context.seed)
+    strategy = context.start()
     keras.config.set_dtype_policy(config.train.precision)
-    context.tag("device", strategies.describe(strategy))
-
     inputs = _inputs.load(config.data, context.seed)
     context.tag("data_fingerprint", inputs.fingerprint)
     with strategy.scope():
         model = _objects.build(config.model, input_shape=inputs.shape, classes=inputs.classes)
         optimizer = _objects.optimizer(config.train.optimizer)
-    strategies.synchronise_batch_norm(model, strategy)
+    synchronise_batch_norm(model, strategy)
+    _check_layers(config.probes.shift, model)
 
     logged = set()
 
@@ -149,6 +147,14 @@ def run(config: Config, context: Context) -> dict[str, float]:
     return result | _probe(config.probes, model, inputs.test, history)
 
 
+def _check_layers(names: list[str], model: Any) -> None:
+    known = [layer.name for layer in model.layers]
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise ConfigError(f"{model.name} has no layer {name!r}{hint}", ("probes", "shift"))
+
+
 def _probe(
     probes: Probes, model: Any, test: Any, history: list[dict[str, float]]
 ) -> dict[str, float]:
@@ -157,7 +163,9 @@ def _probe(
     found: dict[str, float] = {}
     if probes.gain_by:
         gains = [row["train_accuracy"] for row in history]
-        found["gain_share"] = (gains[probes.gain_by - 1] - gains[0]) / (gains[-1] - gains[0])
+        whole = gains[-1] - gains[0]
+        so_far = gains[min(probes.gain_by, len(gains)) - 1] - gains[0]
+        found["gain_share"] = so_far / whole if whole else float("nan")
     if not (probes.activations or probes.shift):
         return found
     x = test.inputs(probes.examples)

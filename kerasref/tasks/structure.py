@@ -33,9 +33,8 @@ def run(config: Config, context: Context) -> dict[str, float]:
     import tensorflow as tf
 
     from kerasref.analysis import counts
-    from kerasref.harness import strategy
 
-    strategy.start(context.strategy, context.threads)
+    context.start()
     with tf.Graph().as_default():
         model = _objects.build(config.model)
         total = counts.count(model)
