@@ -66,14 +66,7 @@ _POOLS = {"overlapping": (3, 2), "non_overlapping": (2, 2)}
 
 
 def alexnet(
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=1000,
-    classifier_activation="softmax",
-    name="alexnet",
+    common,
     *,
     norm="lrn",
     norm_position="before_pool",
@@ -117,12 +110,8 @@ def alexnet(
             dataclasses.replace(convolution, pool=convolution.pool and _POOLS[pool])
             for convolution in convolutions
         ]
-    start = building.image_input(
-        input_shape,
-        input_tensor,
-        default=default_shape,
-        minimum=building.minimum_size(_windows(convolutions, pool_padding)),
-        fixed_size=include_top,
+    start = common.start(
+        default=default_shape, minimum=building.minimum_size(_windows(convolutions, pool_padding))
     )
     x = start
     for number, convolution in enumerate(convolutions, 1):
@@ -136,8 +125,8 @@ def alexnet(
             steps.append(pool)
         for step in reversed(steps) if norm_position == "after_pool" else steps:
             x = step(x)
-    if not include_top:
-        return building.finish(start, building.global_pooling(x, pooling), name, weights)
+    if not common.include_top:
+        return common.features(start, x)
 
     x = keras.layers.Flatten(name="flatten")(x)
     for number, size in enumerate(units, len(convolutions) + 1):
@@ -151,10 +140,8 @@ def alexnet(
         if dropout:
             x = keras.layers.Dropout(dropout, name=f"dropout{number}")(x)
     last = f"fc{len(convolutions) + len(units) + 1}"
-    x = building.classifier(
-        x, classes, classifier_activation, last, kernel_initializer=_initializer(stddev)
-    )
-    return building.finish(start, x, name, weights)
+    x = common.classifier(x, last, kernel_initializer=_initializer(stddev))
+    return common.model(start, x)
 
 
 def _convolve(x, convolution, number, groups, activation, stddev):
@@ -185,14 +172,7 @@ def _windows(convolutions, pool_padding):
 
 
 def small_alexnet(
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=10,
-    classifier_activation="softmax",
-    name="alexnetsmall",
+    common,
     *,
     norm=None,
     norm_position="before_pool",
@@ -235,14 +215,7 @@ def small_alexnet(
         Convolution(scaled(64), 3, grouped=depth > 3, pool=pooled),
     )
     return alexnet(
-        include_top,
-        weights,
-        input_tensor,
-        input_shape,
-        pooling,
-        classes,
-        classifier_activation,
-        name,
+        common,
         norm=norm,
         norm_position=norm_position,
         groups=groups,
@@ -325,4 +298,5 @@ AlexNetSmall = building.variant(
             "Glorot-uniform initial weights.",
         ),
     ),
+    classes=10,
 )

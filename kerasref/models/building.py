@@ -12,17 +12,6 @@ import keras
 
 from kerasref.layers.arguments import check_choice, check_positive_integer
 
-_COMMON_ARGUMENTS = """\
-    include_top: whether to end in the classifier, or in the last feature map.
-    weights: None for random ones, or the path of a `.weights.h5` or `.keras` file.
-    input_tensor: Keras tensor to build on, instead of a new input.
-    input_shape: `(height, width, channels)` of the input.
-    pooling: without the top, None for the 4-D feature map, or `"avg"` or `"max"` for its global
-        average or maximum.
-    classes: number of classes.
-    classifier_activation: of the output; None gives logits.
-    name: of the model."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Provenance:
@@ -41,6 +30,102 @@ class Provenance:
     deviations: tuple[str, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Common:
+    """The arguments that every image builder shares, as in `keras.applications`.
+
+    Attributes:
+        include_top: whether to end in the classifier, or in the last feature map.
+        weights: None for random ones, or the path of a `.weights.h5` or `.keras` file.
+        input_tensor: Keras tensor to build on, instead of a new input.
+        input_shape: `(height, width, channels)` of the input.
+        pooling: without the top, None for the 4-D feature map, or `"avg"` or `"max"` for its
+            global average or maximum.
+        classes: number of classes.
+        classifier_activation: of the output; None gives logits.
+        name: of the model.
+    """
+
+    include_top: bool = True
+    weights: str | os.PathLike | None = None
+    input_tensor: Any = None
+    input_shape: tuple[int | None, int | None, int] | None = None
+    pooling: str | None = None
+    classes: int = 1000
+    classifier_activation: Any = "softmax"
+    name: str = ""
+
+    def start(self, *, default: tuple[int, int, int], minimum: int) -> Any:
+        """The tensor on which a network starts.
+
+        Height and width must be known with the top, as its dense layers need.
+
+        Args:
+            default: shape where neither `input_shape` nor `input_tensor` is given.
+            minimum: smallest height and width that leave something after the last pooling.
+
+        Raises:
+            ValueError: a shape that is not one of an image, too small, of unknown size where a
+                size is needed, or Keras set to `channels_first`.
+        """
+        if keras.config.image_data_format() != "channels_last":
+            raise ValueError(
+                "image_data_format is 'channels_first'; these builders need 'channels_last'"
+            )
+        tensor = self.input_tensor
+        shape = tuple(self.input_shape or default) if tensor is None else tuple(tensor.shape[1:])
+        if len(shape) != 3 or not shape[2]:
+            raise ValueError(f"`input_shape` must be (height, width, channels), not {shape}")
+        for side in shape[:2]:
+            if side is None and self.include_top:
+                raise ValueError(
+                    f"`input_shape` must state height and width with the top, not {shape}"
+                )
+            if side is not None and side < minimum:
+                raise ValueError(f"`input_shape` must be at least {minimum}x{minimum}, not {shape}")
+        return keras.layers.Input(shape, name="image") if tensor is None else tensor
+
+    def classifier(self, x: Any, name: str, kernel_initializer: Any = "glorot_uniform") -> Any:
+        """Dense layer `name`, then the activation as layer `predictions`.
+
+        The activation is computed in the type of the variables: float32 under mixed precision.
+        """
+        check_positive_integer("classes", self.classes)
+        x = keras.layers.Dense(self.classes, kernel_initializer=kernel_initializer, name=name)(x)
+        wide = keras.config.dtype_policy().variable_dtype
+        return keras.layers.Activation(self.classifier_activation, dtype=wide, name="predictions")(
+            x
+        )
+
+    def features(self, start: Any, x: Any) -> keras.Model:
+        """The model without its top, from `start` to the feature map `x` or its pooling."""
+        check_choice("pooling", self.pooling, [None, "avg", "max"])
+        if self.pooling == "avg":
+            x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+        elif self.pooling == "max":
+            x = keras.layers.GlobalMaxPooling2D(name="max_pool")(x)
+        return self.model(start, x)
+
+    def model(self, start: Any, x: Any) -> keras.Model:
+        """The model from `start` to `x`, with its weights.
+
+        Raises:
+            ValueError: `weights` is neither None nor the path of a file.
+        """
+        (image,) = keras.utils.get_source_inputs(start)
+        model = keras.Model(image, x, name=self.name)
+        if self.weights is None:
+            return model
+        if not os.path.exists(self.weights):
+            raise ValueError(
+                f"`weights` must be None or the path of a weights file, not "
+                f"{os.fspath(self.weights)!r}"
+                + ("; none are published for this network" if self.weights == "imagenet" else "")
+            )
+        model.load_weights(self.weights)
+        return model
+
+
 def variant(
     generic: Callable[..., keras.Model],
     name: str,
@@ -54,31 +139,34 @@ def variant(
     """A named builder made from a family's generic one.
 
     Assign it to `name` in the module of `generic`; then it has a signature and docstring of its
-    own and pickles like any function. The docstring of `generic` lists the family's own arguments
-    under "Args:" and the errors under "Raises:"; the common ones are added.
+    own and pickles like any function: the arguments of `Common`, then the family's own by
+    keyword. The docstring of `generic` lists the latter under "Args:" and the errors under
+    "Raises:".
 
     Args:
-        generic: builder of the family. Takes the common arguments of `keras.applications`, then
-            the family's own by keyword.
+        generic: builder of the family. Takes a `Common`, then the family's own arguments by
+            keyword.
         name: of the new builder.
         summary: first line of its docstring.
         provenance: kept as the builder's attribute of that name.
         fixed: arguments of `generic` that this builder sets and does not offer. In `generic` they
             need no default.
-        defaults: arguments that it offers with another default.
+        defaults: arguments, common or the family's, that it offers with another default.
 
     Raises:
-        TypeError: `fixed` or `defaults` names an argument that `generic` lacks.
+        TypeError: `fixed` or `defaults` names an argument that there is not.
     """
     fixed = fixed or {}
-    known = inspect.signature(generic).parameters
+    shared = inspect.signature(Common).parameters
+    _, *own = inspect.signature(generic).parameters.values()
+    known = {*shared, *(parameter.name for parameter in own)}
     for argument in (*fixed, *defaults):
         if argument not in known:
             raise TypeError(f"{name}: {generic.__name__} has no argument {argument!r}")
     defaults.setdefault("name", name.lower())
     parameters = [
         parameter.replace(default=defaults.get(parameter.name, parameter.default))
-        for parameter in known.values()
+        for parameter in (*shared.values(), *own)
         if parameter.name not in fixed
     ]
     signature = inspect.Signature(parameters, return_annotation=keras.Model)
@@ -89,7 +177,9 @@ def variant(
         except TypeError as error:
             raise TypeError(f"{name}() {error}") from None
         bound.apply_defaults()
-        return generic(**bound.arguments, **fixed)
+        given = bound.arguments
+        common = Common(**{argument: given.pop(argument) for argument in shared})
+        return generic(common, **given, **fixed)
 
     build.__name__ = build.__qualname__ = name
     build.__module__ = generic.__module__
@@ -100,6 +190,7 @@ def variant(
 
 
 def _docstring(generic, summary: str, provenance: Provenance, fixed: Iterable[str]) -> str:
+    shared = inspect.getdoc(Common).partition("Attributes:\n")[2].rstrip()
     _, _, sections = inspect.getdoc(generic).partition("Args:\n")
     own, _, errors = sections.partition("Raises:\n")
     entries: list[list[str]] = []
@@ -112,48 +203,12 @@ def _docstring(generic, summary: str, provenance: Provenance, fixed: Iterable[st
     parts = [summary, f"Reference: {source}"]
     if provenance.deviations:
         parts.append("Deviations:\n" + "\n".join(f"    - {d}" for d in provenance.deviations))
-    parts.append("\n".join(["Args:", _COMMON_ARGUMENTS, *offered]))
+    parts.append("\n".join(["Args:", shared, *offered]))
     parts.append(
         "Returns:\n    A functional `keras.Model`, images `(batch, height, width, channels)` in."
     )
     parts.append("Raises:\n" + errors.rstrip())
     return "\n\n".join(parts) + "\n"
-
-
-def image_input(
-    input_shape: tuple[int | None, int | None, int] | None,
-    input_tensor: Any,
-    *,
-    default: tuple[int, int, int],
-    minimum: int,
-    fixed_size: bool,
-) -> Any:
-    """The tensor on which a network starts.
-
-    Args:
-        input_shape: `(height, width, channels)` or None.
-        input_tensor: Keras tensor or None; goes before `input_shape`.
-        default: shape where neither is given.
-        minimum: smallest height and width that leave something after the last pooling.
-        fixed_size: whether height and width must be known, as dense layers need.
-
-    Raises:
-        ValueError: a shape that is not one of an image, too small, of unknown size where a size
-            is needed, or Keras set to `channels_first`.
-    """
-    if keras.config.image_data_format() != "channels_last":
-        raise ValueError(
-            "image_data_format is 'channels_first'; these builders need 'channels_last'"
-        )
-    shape = tuple(input_shape or default) if input_tensor is None else tuple(input_tensor.shape[1:])
-    if len(shape) != 3 or not shape[2]:
-        raise ValueError(f"`input_shape` must be (height, width, channels), not {shape}")
-    for side in shape[:2]:
-        if side is None and fixed_size:
-            raise ValueError(f"`input_shape` must state height and width with the top, not {shape}")
-        if side is not None and side < minimum:
-            raise ValueError(f"`input_shape` must be at least {minimum}x{minimum}, not {shape}")
-    return keras.layers.Input(shape, name="image") if input_tensor is None else input_tensor
 
 
 def minimum_size(windows: Iterable[tuple[int, int, str]]) -> int:
@@ -162,43 +217,3 @@ def minimum_size(windows: Iterable[tuple[int, int, str]]) -> int:
     for size, stride, padding in reversed(list(windows)):
         side = (side - 1) * stride + (size if padding == "valid" else 1)
     return side
-
-
-def classifier(
-    x: Any, classes: int, activation: Any, name: str, kernel_initializer: Any = "glorot_uniform"
-) -> Any:
-    """Dense layer `name`, then the activation as layer `predictions`.
-
-    The activation is computed in the type of the variables: float32 under mixed precision.
-    """
-    check_positive_integer("classes", classes)
-    x = keras.layers.Dense(classes, kernel_initializer=kernel_initializer, name=name)(x)
-    wide = keras.config.dtype_policy().variable_dtype
-    return keras.layers.Activation(activation, dtype=wide, name="predictions")(x)
-
-
-def global_pooling(x: Any, pooling: str | None) -> Any:
-    """Output of a network without its top."""
-    check_choice("pooling", pooling, [None, "avg", "max"])
-    if pooling == "avg":
-        return keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    return keras.layers.GlobalMaxPooling2D(name="max_pool")(x) if pooling == "max" else x
-
-
-def finish(start: Any, x: Any, name: str, weights: str | os.PathLike | None) -> keras.Model:
-    """The model from `start` to `x`, with its weights.
-
-    Raises:
-        ValueError: `weights` is neither None nor the path of a file.
-    """
-    (image,) = keras.utils.get_source_inputs(start)
-    model = keras.Model(image, x, name=name)
-    if weights is None:
-        return model
-    if not os.path.exists(weights):
-        raise ValueError(
-            f"`weights` must be None or the path of a weights file, not {os.fspath(weights)!r}"
-            + ("; none are published for this network" if weights == "imagenet" else "")
-        )
-    model.load_weights(weights)
-    return model

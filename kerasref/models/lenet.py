@@ -30,14 +30,7 @@ _SUBSAMPLING = {
 
 
 def lenet(
-    include_top=True,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    pooling=None,
-    classes=10,
-    classifier_activation="softmax",
-    name="lenet",
+    common,
     *,
     activation="tanh",
     subsampling="max",
@@ -61,9 +54,7 @@ def lenet(
     """
     check_choice("subsampling", subsampling, _SUBSAMPLING)
     minimum = building.minimum_size([(5, 1, "valid"), (2, 2, "valid")] * 2)
-    start = building.image_input(
-        input_shape, input_tensor, default=default_shape, minimum=minimum, fixed_size=include_top
-    )
+    start = common.start(default=default_shape, minimum=minimum)
     maps1, maps3, units5, units6 = (max(1, round(size * width)) for size in (6, 16, 120, 84))
     x = keras.layers.Conv2D(maps1, 5, activation=activation, name="c1")(start)
     x = _SUBSAMPLING[subsampling]("s2")(x)
@@ -72,16 +63,15 @@ def lenet(
     else:
         x = keras.layers.Conv2D(maps3, 5, activation=activation, name="c3")(x)
     x = _SUBSAMPLING[subsampling]("s4")(x)
-    if not include_top:
-        return building.finish(start, building.global_pooling(x, pooling), name, weights)
+    if not common.include_top:
+        return common.features(start, x)
 
     x = keras.layers.Flatten(name="flatten")(x)
     for layer, units in (("c5", units5), ("f6", units6)):
         x = keras.layers.Dense(units, activation=activation, name=layer)(x)
         if dropout:
             x = keras.layers.Dropout(dropout, name=f"dropout_{layer}")(x)
-    x = building.classifier(x, classes, classifier_activation, "output")
-    return building.finish(start, x, name, weights)
+    return common.model(start, common.classifier(x, "output"))
 
 
 LeNet5 = building.variant(
@@ -104,6 +94,7 @@ LeNet5 = building.variant(
         "width": 1.0,
         "default_shape": (32, 32, 1),
     },
+    classes=10,
 )
 
 LeNet5Keras = building.variant(
@@ -119,4 +110,5 @@ LeNet5Keras = building.variant(
         ),
     ),
     fixed={"connections": None, "default_shape": (28, 28, 1)},
+    classes=10,
 )

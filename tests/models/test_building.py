@@ -10,7 +10,7 @@ from kerasref.models import building
 PROVENANCE = building.Provenance("Someone 2000.", ("M1-1",), "its table 1", ("Smaller.",))
 
 
-def family(include_top=True, name="family", *, rate=0.1, blocks):
+def family(common, *, rate=0.1, blocks):
     """Generic family.
 
     Args:
@@ -21,33 +21,35 @@ def family(include_top=True, name="family", *, rate=0.1, blocks):
     Raises:
         ValueError: never.
     """
-    return include_top, name, rate, blocks
+    return common, rate, blocks
 
 
 Deep = building.variant(
-    family, "Deep", "A deep one.", PROVENANCE, fixed={"blocks": (3, 4)}, rate=0.5
+    family, "Deep", "A deep one.", PROVENANCE, fixed={"blocks": (3, 4)}, rate=0.5, classes=7
 )
 
 
 def test_signature_shows_the_variants_own_defaults_and_hides_what_is_fixed():
     parameters = inspect.signature(Deep).parameters
-    assert {n: p.default for n, p in parameters.items()} == {
-        "include_top": True,
-        "name": "deep",
-        "rate": 0.5,
-    }
+    assert list(parameters)[:3] == ["include_top", "weights", "input_tensor"]
+    assert "blocks" not in parameters
+    assert parameters["name"].default == "deep"
+    assert parameters["classes"].default == 7
+    assert parameters["rate"].default == 0.5
     assert parameters["rate"].kind is inspect.Parameter.KEYWORD_ONLY
 
 
 def test_calls_reach_the_generic_builder():
-    assert Deep() == (True, "deep", 0.5, (3, 4))
-    assert Deep(False, rate=0.2) == (False, "deep", 0.2, (3, 4))
+    assert Deep() == (building.Common(classes=7, name="deep"), 0.5, (3, 4))
+    without_top = building.Common(include_top=False, classes=7, name="deep")
+    assert Deep(False, rate=0.2) == (without_top, 0.2, (3, 4))
 
 
 def test_docstring_names_source_deviations_and_offered_arguments_only():
     doc = inspect.getdoc(Deep)
     assert doc.startswith("A deep one.\n\nReference: Someone 2000. Ledger: M1-1.")
     assert "    - Smaller." in doc
+    assert "    include_top: whether" in doc
     assert "    rate: of something,\n        on two lines." in doc
     assert "blocks" not in doc
     assert doc.rstrip().endswith("ValueError: never.")
@@ -90,6 +92,6 @@ def test_channels_first_is_refused():
     keras.config.set_image_data_format("channels_first")
     try:
         with pytest.raises(ValueError, match="channels_last"):
-            building.image_input(None, None, default=(8, 8, 1), minimum=1, fixed_size=True)
+            building.Common().start(default=(8, 8, 1), minimum=1)
     finally:
         keras.config.set_image_data_format("channels_last")
