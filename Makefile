@@ -7,7 +7,7 @@ STRATEGY ?=
 SET ?=
 
 KERASREF := .venv/bin/kerasref
-OPTIONS := --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seeds $(SEEDS)) \
+OPTIONS = --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seeds $(SEEDS)) \
   $(if $(STRATEGY),--strategy $(STRATEGY)) $(foreach pair,$(SET),--set "$(pair)")
 
 .DEFAULT_GOAL := help
