@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kerasref import __version__
 from kerasref.harness import commands, spec
@@ -26,6 +26,11 @@ class _Parser(argparse.ArgumentParser):
             **kwargs,
         )
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            hint = did_you_mean(value, action.choices)
+            raise argparse.ArgumentError(action, f"unknown {value!r}{hint}")
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
@@ -35,8 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # start-up notes of no use to the reader
     try:
-        parsed = _parser(arguments).parse_args(arguments)
-        return parsed.command(parsed) or 0
+        parsed = _parser().parse_args(arguments)
+        status = parsed.command(parsed) or 0
+        sys.stdout.flush()  # while a reader that has gone can still be noticed
+        return status
     except KerasrefError as error:
         print(f"kerasref: {error}", file=sys.stderr)
         return 2
@@ -48,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 141
 
 
-def _parser(arguments: list[str]) -> _Parser:
+def _parser() -> _Parser:
     parser = _Parser(prog="kerasref", description="Run the books: experiments, checks and reports.")
     parser.add_argument("--version", action="version", version=f"kerasref {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -103,7 +110,11 @@ def _parser(arguments: list[str]) -> _Parser:
 
     sub = add("data", None, "List or prepare data sets.", "data prepare fashion_mnist")
     actions = sub.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="data sets and whether they are prepared")
+    listing = actions.add_parser(
+        "list",
+        help="data sets and whether they are prepared",
+        epilog="example:\n  kerasref data list",
+    )
     listing.set_defaults(command=_data_list)
     prepare = actions.add_parser(
         "prepare",
@@ -130,9 +141,6 @@ def _parser(arguments: list[str]) -> _Parser:
     sub = add("ui", _ui, "Open MLflow's UI on the project's store.", "ui --port 5000")
     sub.add_argument("--port", type=_positive, default=5000)
 
-    named = [word for word in arguments[:1] if not word.startswith("-")]
-    if named and named[0] not in subparsers.choices:
-        parser.error(f"no command {named[0]!r}{did_you_mean(named[0], subparsers.choices)}")
     return parser
 
 
@@ -154,8 +162,10 @@ def _positive(text: str) -> int:
 
 
 def _options(args: argparse.Namespace):
+    from kerasref.harness import strategy
     from kerasref.harness.plan import Options
 
+    strategy.parse(args.strategy)
     return Options(args.profile, args.seeds, args.strategy, tuple(args.overrides))
 
 
@@ -206,7 +216,10 @@ def _launch(args: argparse.Namespace) -> int:
         raise KerasrefError("launch wants a run command after --, such as `-- run dlnotes/1.1`")
     from kerasref.harness import launch
 
-    command = [sys.executable, "-m", "kerasref", *rest, "--strategy", "multiworker"]
+    rest += ["--strategy", "multiworker"]
+    parsed = _parser().parse_args(rest)
+    commands.check(parsed.ids, _options(parsed))
+    command = [sys.executable, "-m", "kerasref", *rest]
     return launch.launch(args.workers, command)
 
 

@@ -17,7 +17,10 @@ from kerasref.harness.plan import Options, Run
 def _console(stderr: bool = False) -> Any:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 10_000  # whoever reads a pipe wants one line per row
+    return console
 
 
 def _table(*columns: str) -> Any:
@@ -75,6 +78,14 @@ def _planned(experiment: spec.Experiment, options: Options) -> list[Run]:
         return plan.alternatives(experiment, options)[0]
 
 
+def check(ids: list[str], options: Options) -> None:
+    """Raises ConfigError where `run` with the same arguments would."""
+    experiments = Library().select(ids)
+    shared = plan.share_out(experiments, options)
+    for experiment in experiments:
+        plan.alternatives(experiment, shared[experiment.id])
+
+
 def run(
     ids: list[str],
     options: Options,
@@ -86,18 +97,18 @@ def run(
     cluster: str | None,
 ) -> int:
     """Run experiments; returns 1 if any run failed."""
-    from kerasref.harness import launch, session, strategy
+    from kerasref.harness import launch, session
 
     launch.watch_parent()
-    strategy.parse(options.strategy)
     library = Library()
     experiments = library.select(ids)
+    shared = plan.share_out(experiments, options)
     console = _console(stderr=True)
     if dry_run:
-        return _dry_run(experiments, options)
-    for problem in plan.prepare_data(experiments, options):
-        console.print(problem, style="yellow", markup=False, soft_wrap=True)
-    planned = {e.id: plan.choose_available(e, options) for e in experiments}
+        return _dry_run(experiments, shared)
+    for problem in plan.prepare_data(experiments, shared):
+        console.print(problem, style="yellow", soft_wrap=True)
+    planned = {e.id: plan.choose_available(e, shared[e.id]) for e in experiments}
     for runs in planned.values():
         if runs and runs[0].fallback_for:
             console.print(
@@ -111,10 +122,10 @@ def run(
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
 
 
-def _dry_run(experiments: list[spec.Experiment], options: Options) -> int:
+def _dry_run(experiments: list[spec.Experiment], options: dict[str, Options]) -> int:
     table = _table("hash", "run", "data", "surrogate for")
     for experiment in experiments:
-        for run in _planned(experiment, options):
+        for run in _planned(experiment, options[experiment.id]):
             table.add_row(
                 run.hash, f"{run.experiment} {run.name}", run.data or "-", run.surrogate_for
             )
@@ -138,16 +149,16 @@ def report(ids: list[str], profile: str, origin: str, out: Path | None) -> None:
     console = _console(stderr=True)
     for experiment in chosen:
         if note := collected.notes.get(experiment.id):
-            console.print(note, markup=False, soft_wrap=True)
+            console.print(note, soft_wrap=True)
         if experiment.id in collected.fresh:
             published.write(out, experiment.id, collected.records[experiment.id])
     for section in dict.fromkeys(experiment.section_id for experiment in chosen):
         path = reports.write_section(
             library, section, collected.records, out, profile, collected.failed
         )
-        console.print(f"wrote {_relative(path, library.root)}", markup=False)
+        console.print(f"wrote {_relative(path, library.root)}")
     path = scoreboard.write(library, collected.records, out, profile)
-    console.print(f"wrote {_relative(path, library.root)}", markup=False)
+    console.print(f"wrote {_relative(path, library.root)}")
 
 
 def _relative(path: Path, root: Path) -> str:

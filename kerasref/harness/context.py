@@ -46,5 +46,6 @@ class Context:
         strategy = strategies.start(self.strategy, self.threads)
         self.tag("device", strategies.describe(strategy))
         keras.utils.clear_session()
+        keras.config.set_dtype_policy("float32")
         keras.utils.set_random_seed(self.seed)
         return strategy

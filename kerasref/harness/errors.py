@@ -25,7 +25,7 @@ class ConfigError(KerasrefError):
         self.message, self.key, self.where = message, tuple(map(str, key)), where
 
     def __str__(self) -> str:
-        dotted = ".".join(self.key)
+        dotted = ".".join(part if part.isprintable() else repr(part) for part in self.key)
         return ": ".join(part for part in (self.where, dotted, self.message) if part)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,8 +58,9 @@ class Library:
     def paths(self) -> dict[str, Path]:
         """Experiment id -> its file, sorted by id."""
         base = self.root / "experiments"
-        files = sorted(base.glob("*/*/*.yaml"))
-        return {path.relative_to(base).with_suffix("").as_posix(): path for path in files}
+        files = base.glob("*/*/*.yaml")
+        ids = {path.relative_to(base).with_suffix("").as_posix(): path for path in files}
+        return dict(sorted(ids.items()))
 
     @cached_property
     def books(self) -> dict[str, spec.Book]:
@@ -76,8 +78,17 @@ class Library:
     def _read_ledger(self, path: Path) -> dict[str, LedgerRow]:
         book, rows = path.parent.name, {}
         name = path.relative_to(self.root)
-        with path.open(encoding="utf-8", newline="") as file:
-            for line, row in enumerate(csv.DictReader(file), start=2):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise KerasrefError(f"{name}: not UTF-8 text") from None
+        with io.StringIO(text, newline="") as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                line = reader.line_num
+                if None in row or None in row.values():
+                    columns = len(reader.fieldnames or ())
+                    raise KerasrefError(f"{name}:{line}: expected {columns} columns")
                 try:
                     section = row["section"] or f"chapter {row['chapter']}"
                     entry = LedgerRow(
@@ -131,8 +142,8 @@ class Library:
         """
         chosen: dict[str, None] = {}
         for pattern in patterns or ["all"]:
-            wanted = "" if pattern == "all" else pattern.strip("/")
-            found = [id for id in self.paths if _names(wanted, id)]
+            wanted = pattern.strip("/")
+            found = [id for id in self.paths if pattern == "all" or _names(wanted, id)]
             if not found:
                 names = {part for id in self.paths for part in _prefixes(id)} | set(self.ledger)
                 if wanted in self.ledger:
@@ -149,7 +160,8 @@ def _prefixes(id: str) -> list[str]:
 
 def _names(wanted: str, id: str) -> bool:
     """True if `wanted` is the id, a leading part of it, or its chapter (`dlnotes/1`)."""
-    return not wanted or id == wanted or id.startswith((f"{wanted}/", f"{wanted}."))
+    chapter = wanted.count("/") == 1 and id.startswith(f"{wanted}.")
+    return id == wanted or id.startswith(f"{wanted}/") or chapter
 
 
 def _near(word: str, known) -> str:

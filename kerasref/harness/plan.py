@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import hashlib
 import importlib
 import json
@@ -102,7 +103,8 @@ class Options:
 
 def task_names() -> list[str]:
     package = importlib.import_module("kerasref.tasks")
-    return [module.name for module in pkgutil.iter_modules(package.__path__)]
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    return [name for name in names if not name.startswith("_")]
 
 
 def task_module(name: str) -> ModuleType:
@@ -118,7 +120,11 @@ def task_module(name: str) -> ModuleType:
 
 
 def alternatives(experiment: spec.Experiment, options: Options) -> list[list[Run]]:
-    """All runs of an experiment, once for each data source it may use, best first."""
+    """All runs of an experiment, once for each data source it may use, best first.
+
+    Raises:
+        ConfigError: a wrong setting; two variants with the same settings.
+    """
     if experiment.needs and spec.PROFILES.index(experiment.needs) > spec.PROFILES.index(
         options.profile
     ):
@@ -134,6 +140,10 @@ def alternatives(experiment: spec.Experiment, options: Options) -> list[list[Run
         config = layers.validated(module.Config)
         choices = getattr(module, "alternatives", lambda config: [config])(config)
         plans = plans or [[] for _ in choices]
+        if len(choices) != len(plans):
+            raise layers.error(
+                "every variant needs the same number of fallbacks", ("data", "fallback")
+            )
         for plan, choice in zip(plans, choices, strict=True):
             settings = choice.model_dump(mode="json", exclude_defaults=True)
             replaced = "" if choice is choices[0] else config.data.source
@@ -152,7 +162,43 @@ def alternatives(experiment: spec.Experiment, options: Options) -> list[list[Run
                 )
                 for seed in seeds
             ]
+    for plan in plans:
+        _check_distinct(experiment, plan)
     return plans
+
+
+def _check_distinct(experiment: spec.Experiment, runs: list[Run]) -> None:
+    """Runs with the same hash are one run, and a comparison of its variants would be empty."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        other = first.setdefault(run.hash, run)
+        if other is not run:
+            raise experiment.error(
+                f"has the same settings as variant {other.variant!r} at profile {run.profile!r}",
+                "variants",
+                run.variant,
+            )
+
+
+def share_out(experiments: list[spec.Experiment], options: Options) -> dict[str, Options]:
+    """Each experiment's options by its id: overrides go where the task has such a setting.
+
+    Raises:
+        ConfigError: an override of which no experiment has the first key.
+    """
+    shared, unused, known = {}, dict.fromkeys(options.overrides), set()
+    for experiment in experiments:
+        keys = {"seeds", *task_module(experiment.task).Config.model_fields}
+        known |= keys
+        mine = [text for text in options.overrides if parse_override(text)[0].split(".")[0] in keys]
+        shared[experiment.id] = dataclasses.replace(options, overrides=tuple(mine))
+        unused = {text: None for text in unused if text not in mine}
+    for text in unused:
+        first = parse_override(text)[0].split(".")[0]
+        raise ConfigError(
+            f"--set {text}: no experiment chosen has {first!r}{did_you_mean(first, known)}"
+        )
+    return shared
 
 
 def choose_available(experiment: spec.Experiment, options: Options) -> list[Run]:
@@ -169,12 +215,10 @@ def choose_available(experiment: spec.Experiment, options: Options) -> list[Run]
         return []
     missing = next(run for run in plans[0] if not _available(run))
     source = missing.settings.data.source
-    raise experiment.error(
+    raise _Layers(experiment, missing.variant, options).error(
         f"data set {source!r} is not prepared; run `kerasref data prepare {source}`, "
         "or name a fallback such as `fallback: digits`",
-        "base",
-        "data",
-        "source",
+        ("data", "source"),
     )
 
 
@@ -183,15 +227,15 @@ def _available(run: Run) -> bool:
     return check is None or check(run.settings)
 
 
-def prepare_data(experiments: Iterable[spec.Experiment], options: Options) -> list[str]:
+def prepare_data(experiments: Iterable[spec.Experiment], options: dict[str, Options]) -> list[str]:
     """Try to prepare every data set that the runs ask for; says what could not be had."""
-    problems: dict[str, None] = {}
+    problems: dict[str, str] = {}
     for experiment in experiments:
-        for run in (alternatives(experiment, options) or [[]])[0]:
+        for run in (alternatives(experiment, options[experiment.id]) or [[]])[0]:
             prepare = getattr(task_module(run.task), "prepare", None)
-            if prepare and not _available(run) and (problem := prepare(run.settings)):
-                problems[problem] = None
-    return list(problems)
+            if prepare and run.data not in problems and not _available(run):
+                problems[run.data] = prepare(run.settings)
+    return [problem for problem in problems.values() if problem]
 
 
 def locate(
@@ -207,42 +251,54 @@ class _Layers:
     def __init__(self, experiment: spec.Experiment, variant: str, options: Options):
         self.experiment, self.variant = experiment, variant
         self.settings: dict[str, Any] = {}
-        self.origin: dict[tuple[str, ...], str] = {}
+        self.origin: dict[tuple[str, ...], tuple[str, ...] | str] = {}
         self._lay(experiment.base, ("base",))
         self._lay(experiment.variants[variant] or {}, ("variants", variant))
         self._lay(experiment.profiles.get(options.profile) or {}, ("profiles", options.profile))
         for text in options.overrides:
             key, value = parse_override(text)
-            self._set(tuple(key.split(".")), value, f"--set {text}")
+            self._set(tuple(key.split(".")), value, f"{experiment.id}: --set {text}")
 
     def _lay(self, layer: dict[str, Any], place: tuple[str, ...]) -> None:
         for key, value in layer.items():
-            self._set(tuple(str(key).split(".")), value, self.experiment.where(*place, str(key)))
+            self._set(tuple(key.split(".")), value, (*place, key))
 
-    def _set(self, key: tuple[str, ...], value: Any, where: str) -> None:
-        self.origin[key] = where
+    def _set(self, key: tuple[str, ...], value: Any, place: tuple[str, ...] | str) -> None:
+        """Set a value, merging mappings; `place` is its key in the file, or what the user typed."""
         target = self.settings
         for depth, part in enumerate(key[:-1], start=1):
             target = target.setdefault(part, {})
             if not isinstance(target, dict):
-                raise ConfigError(f"{'.'.join(key[:depth])} is not a mapping", key, where)
-        if isinstance(value, dict) and isinstance(target.get(key[-1]), dict):
-            for name, inner in value.items():
-                self._set((*key, *str(name).split(".")), inner, where)
-        else:
+                problem = f"{'.'.join(key[:depth])} is not a mapping"
+                raise ConfigError(problem, key, self._where(place))
+        self.origin[key] = place
+        if not isinstance(value, dict):
             target[key[-1]] = copy.deepcopy(value)
+            return
+        if not isinstance(target.get(key[-1]), dict):
+            target[key[-1]] = {}
+        for name, part in value.items():
+            inner = place if isinstance(place, str) else (*place, name)
+            self._set((*key, *name.split(".")), part, inner)
+
+    def _where(self, place: tuple[str, ...] | str) -> str:
+        return place if isinstance(place, str) else self.experiment.where(*place)
 
     def error(self, message: str, key: tuple[str, ...]) -> ConfigError:
-        known = [self.origin[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.origin]
-        where = known[0] if known else self.experiment.where("variants", self.variant)
-        return ConfigError(message, key, where)
+        """An error at `key`, located where the setting, or else a part of it, got its value."""
+        prefixes = [key[:n] for n in range(len(key), 0, -1) if key[:n] in self.origin]
+        parts = [known for known in self.origin if known[: len(key)] == key]
+        places = [self.origin[known] for known in [*prefixes, *parts]]
+        return ConfigError(
+            message, key, self._where(places[0] if places else ("variants", self.variant))
+        )
 
     def validated(self, config: type[BaseModel]) -> BaseModel:
         settings = {key: value for key, value in self.settings.items() if key != "seeds"}
         try:
             return config.model_validate(settings)
         except ValidationError as failure:
-            explained = spec.explain(failure, config)
+            explained = spec.explain(failure, config, settings)
             raise self.error(explained.message, explained.key) from None
 
 
@@ -253,12 +309,12 @@ def _seeds(layers: _Layers, options: Options) -> list[int]:
     if (
         isinstance(seeds, list)
         and seeds
-        and all(type(seed) is int for seed in seeds)
+        and all(type(seed) is int and 0 <= seed < 2**32 for seed in seeds)
         and len(set(seeds)) == len(seeds)
     ):
         return seeds
     raise layers.error(
-        f"seeds is a number of seeds (at least 1) or a list of distinct seeds (got {seeds!r})",
+        f"a number of seeds (at least 1) or a list of distinct seeds from 0 (got {seeds!r})",
         ("seeds",),
     )
 
@@ -272,7 +328,4 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set wants key=value, such as train.epochs=20 (got {text!r})")
-    try:
-        return key.strip(), yaml_lines.scalar(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {text}: the value is not valid YAML") from None
+    return key.strip(), yaml_lines.value(value, f"--set {text}")

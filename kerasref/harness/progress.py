@@ -61,6 +61,7 @@ class Display:
 
     def outcome(self, outcome: Outcome) -> None:
         """A run came to its end."""
+        self.message(("end", outcome.run.hash))  # a worker that died did not say so
         self._done += 1
         self._progress.update(self._all, completed=self._done)
         style = _STYLE[outcome.status]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -55,6 +56,9 @@ class Outcome:
     message: str = ""
 
 
+# A Dask worker may have several threads; Keras's seeds and sessions belong to the process.
+_one_at_a_time = threading.Lock()
+
 _stores: dict[tuple[Path, str], tracking.Store] = {}
 
 
@@ -72,12 +76,12 @@ def execute(job: Job, agree: Callable[[bool], bool] = bool) -> Outcome:
     waits, then finds it finished. `agree` tells the other workers of a cluster whether to skip.
     """
     started = time.perf_counter()
-    with lock(job.state / "locks" / f"{job.run.hash}.lock"):
+    with _one_at_a_time, lock(job.state / "locks" / f"{job.run.hash}.lock"):
         store = _store(job)
-        if agree(not job.force and store.is_finished(job.run)):
-            return Outcome(job.run, "skipped")
         if job.force:
             job.checkpoint.unlink(missing_ok=True)
+        if agree(not job.force and store.is_finished(job.run)):
+            return Outcome(job.run, "skipped")
         log = store.begin(job.run, job.parent, _tags(job))
         message = _perform(job, log)
     return Outcome(

@@ -36,6 +36,11 @@ class Session:
         if self.options.strategy == "multiworker":
             return self._run_with_others(store, experiments, planned)
         todo = {id: self._unfinished(store, id, runs) for id, runs in planned.items()}
+        for experiment in experiments:
+            if not planned[experiment.id]:
+                self.console.print(
+                    f"{experiment.id}: needs profile {experiment.needs}", style="dim"
+                )
         done = sum(map(len, planned.values())) - sum(map(len, todo.values()))
         if done:
             self.console.print(f"{done} runs have finished already", style="dim")

@@ -5,6 +5,7 @@ Every message names the file, the line, the key and the nearest right spelling.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,9 +32,9 @@ Number = int | float
 
 
 class Strict(BaseModel):
-    """Base of every configuration object: unknown keys are errors."""
+    """Base of every configuration object: unknown keys and values of another type are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Source(Strict):
@@ -156,35 +157,33 @@ class SameClaim(_Claim):
         return self
 
 
-_CLAIM_KEYS = {
-    "equals": ("equals",),
-    "bound": ("at_least", "at_most"),
-    "compare": ("higher", "lower"),
-    "same": ("same",),
+# Tags of the kinds of claim; pydantic puts them into the keys of errors, so no key looks like one.
+_CLAIMS = {
+    "(equals)": (EqualsClaim, ("equals",)),
+    "(bound)": (BoundClaim, ("at_least", "at_most")),
+    "(compare)": (CompareClaim, ("higher", "lower")),
+    "(same)": (SameClaim, ("same",)),
 }
 
 
-def _claim_kind(raw: Any) -> str:
-    if not isinstance(raw, dict):
-        raise ValueError(
-            "a claim is a mapping such as {id: ..., metric: ..., higher: ..., than: ...}"
-        )
-    kinds = [kind for kind, keys in _CLAIM_KEYS.items() if any(key in raw for key in keys)]
-    if len(kinds) != 1:
-        stated = ", ".join(kinds) if kinds else "none"
-        raise ValueError(
-            "a claim states exactly one of equals, at_least/at_most, higher/lower or same "
-            f"(here: {stated})"
-        )
-    return kinds[0]
+def _claim_kind(raw: Any) -> str | None:
+    """The tag of a claim; None if it is not of exactly one kind."""
+    stated = raw if isinstance(raw, dict) else ()
+    kinds = [tag for tag, (_, keys) in _CLAIMS.items() if any(key in stated for key in keys)]
+    return kinds[0] if len(kinds) == 1 else None
 
 
 Claim = Annotated[
-    Annotated[EqualsClaim, Tag("equals")]
-    | Annotated[BoundClaim, Tag("bound")]
-    | Annotated[CompareClaim, Tag("compare")]
-    | Annotated[SameClaim, Tag("same")],
-    Discriminator(_claim_kind),
+    Annotated[EqualsClaim, Tag("(equals)")]
+    | Annotated[BoundClaim, Tag("(bound)")]
+    | Annotated[CompareClaim, Tag("(compare)")]
+    | Annotated[SameClaim, Tag("(same)")],
+    Discriminator(
+        _claim_kind,
+        custom_error_type="claim_kind",
+        custom_error_message="a claim is a mapping with exactly one of equals, at_least/at_most, "
+        "higher/lower or same, such as {id: A1, metric: test_accuracy, higher: bn, than: none}",
+    ),
 ]
 
 
@@ -323,15 +322,17 @@ def validate(model: type[BaseModel], document: yaml_lines.Document) -> Any:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        failure = explain(error, model)
+        failure = explain(error, model, document.data)
         raise ConfigError(failure.message, failure.key, document.where(failure.key)) from None
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
-    """The first error of a pydantic validation as one line with a key."""
-    first = error.errors()[0]
-    key = tuple(str(part) for part in first["loc"] if part not in _CLAIM_KEYS)
-    kind = first["type"]
+def explain(error: ValidationError, model: type[BaseModel], data: Any) -> ConfigError:
+    """The first error of a pydantic validation of `data` as one line with a key.
+
+    Unknown keys come first: a misspelt key is also a missing one.
+    """
+    first, *others = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    key, kind = _key(first, data), first["type"]
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, _At):
         return ConfigError(str(cause), (*key, *cause.key))
@@ -340,12 +341,40 @@ def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
         return ConfigError(f"unknown key {key[-1]!r}" + did_you_mean(key[-1], known), key)
     if kind == "missing":
         return ConfigError(f"the key {key[-1]!r} is missing", key)
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    value = first.get("input")
+    alternatives = [first, *(other for other in others if _key(other, data) == key)]
+    messages = dict.fromkeys(_plain(alternative["msg"]) for alternative in alternatives)
+    message = " or ".join(messages).replace(" or should be ", " or ")
+    value = first["input"]
     if isinstance(value, str | int | float | bool) or value is None:
         message += f" (got {value!r})"
     return ConfigError(message, key)
+
+
+def _plain(message: str) -> str:
+    """A message of pydantic's in the words of a YAML file."""
+    message = message.removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    for python, words in (
+        ("^input should", "should"),
+        (r"a valid dictionary( or instance of \w+)?", "a mapping of keys to values"),
+        ("a valid string", "text"),
+        ("a valid integer", "a whole number"),
+    ):
+        message = re.sub(python, words, message)
+    return message
+
+
+def _key(error: Any, data: Any) -> tuple[str, ...]:
+    """Where in `data` an error is: its location without tags of claims and members of unions."""
+    key = []
+    for part in error["loc"]:
+        indices = data if isinstance(data, dict) else range(len(data) if type(data) is list else 0)
+        if part in indices:
+            data = data[part]
+            key.append(str(part))
+    if error["type"] == "missing":
+        key.append(str(error["loc"][-1]))
+    return tuple(key)
 
 
 def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:
@@ -357,23 +386,14 @@ def _known_keys(model: type[BaseModel], loc: tuple[Any, ...]) -> set[str]:
             fields = getattr(candidate, "model_fields", {})
             if part in fields:
                 found += _models_in(fields[part].annotation)
-            elif part in _CLAIM_KEYS or isinstance(part, int) or not fields:
+            elif part not in _CLAIMS or candidate is _CLAIMS[part][0]:  # a tag, index or name
                 found.append(candidate)
-        tagged = [c for c in found if part in _CLAIM_KEYS and _TAGGED[part] is c]
-        candidates = tagged or found
+        candidates = found
     return {
         field.alias or name
         for candidate in candidates
         for name, field in getattr(candidate, "model_fields", {}).items()
     }
-
-
-_TAGGED = {
-    "equals": EqualsClaim,
-    "bound": BoundClaim,
-    "compare": CompareClaim,
-    "same": SameClaim,
-}
 
 
 def _models_in(annotation: Any) -> list[Any]:

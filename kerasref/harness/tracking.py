@@ -14,9 +14,11 @@ import os
 import platform
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from kerasref.harness.errors import KerasrefError
 from kerasref.harness.locks import lock
@@ -25,11 +27,13 @@ from kerasref.harness.records import Record
 
 PREFIX = "kerasref."
 _HIDDEN_METRICS = ("system/",)
+_LONGEST_ERROR = 1000  # characters
 
 
 def default_uri(state: Path) -> str:
     """`MLFLOW_TRACKING_URI`, else a SQLite file in the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(state / 'mlflow.db').resolve()}"
+    file = (state / "mlflow.db").resolve()
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{quote(str(file))}"
 
 
 class Store:
@@ -42,13 +46,15 @@ class Store:
 
     def __init__(self, state: Path, uri: str | None = None):
         self.state, self.uri = state, uri or default_uri(state)
-        self._lock_path = state / "mlflow.lock"
         self._client = None
         self._experiment_ids: dict[str, str | None] = {}
 
     @property
-    def _is_sqlite(self) -> bool:
-        return self.uri.startswith("sqlite:")
+    def _database(self) -> Path | None:
+        """The SQLite file, if the store is one."""
+        if not self.uri.startswith("sqlite:///"):
+            return None
+        return Path(unquote(self.uri.removeprefix("sqlite:///").partition("?")[0]))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -58,37 +64,43 @@ class Store:
             yield
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
-        return lock(self._lock_path) if self._is_sqlite else contextlib.nullcontext()
+        if self._database is None:
+            return contextlib.nullcontext()
+        return lock(self._database.with_name(f"{self._database.name}.lock"))
 
     @property
     def client(self):
         """The MlflowClient, connected on first use."""
         if self._client is None:
             os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-            self.state.mkdir(parents=True, exist_ok=True)
             from mlflow import MlflowClient
 
             logging.getLogger("mlflow").setLevel(logging.WARNING)
 
-            with self._locked():  # the first connection creates the tables
-                client = MlflowClient(tracking_uri=self.uri)
-                try:
+            try:
+                with self._locked(), _retries(1):  # the first connection creates the tables
+                    client = MlflowClient(tracking_uri=self.uri)
                     client.search_experiments(max_results=1)
-                except Exception as error:
-                    reason = str(error).strip().splitlines()[0]
-                    raise KerasrefError(f"MLflow store {self.uri}: {reason}") from None
+            except Exception as error:
+                reason = str(error).strip().splitlines()[0]
+                raise KerasrefError(f"MLflow store {self.uri}: {reason}") from None
             self._client = client
         return self._client
 
     def exists(self) -> bool:
         """False when the default store has never been written to."""
-        return not self._is_sqlite or Path(self.uri.removeprefix("sqlite:///")).exists()
+        return self._database is None or self._database.exists()
 
     # Reading
 
     def _experiment_id(self, name: str) -> str | None:
         if self._experiment_ids.get(name) is None:
             found = self.client.get_experiment_by_name(name)
+            if found and found.lifecycle_stage == "deleted":
+                raise KerasrefError(
+                    f"MLflow experiment {name!r} is deleted; restore it with "
+                    f"`mlflow experiments restore -x {found.experiment_id}`"
+                )
             self._experiment_ids[name] = found.experiment_id if found else None
         return self._experiment_ids[name]
 
@@ -167,17 +179,24 @@ class Store:
     def begin_invocation(self, experiment: str, title: str, tags: dict[str, str]) -> str:
         """Create the experiment if need be and the parent run of this invocation."""
         with self._writing():
-            id = self._experiment_id(experiment)
-            if id is None:
-                place = (self.state / "artifacts" / experiment).resolve().as_uri()
-                id = self.client.create_experiment(
-                    experiment,
-                    artifact_location=place if self._is_sqlite else None,
-                    tags={"mlflow.note.content": title},
-                )
-                self._experiment_ids[experiment] = id
+            id = self._experiment_id(experiment) or self._create_experiment(experiment, title)
             run = self.client.create_run(id, run_name=tags.get("name"), tags=_prefixed(tags))
         return run.info.run_id
+
+    def _create_experiment(self, name: str, title: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        place = (self.state / "artifacts" / name).resolve().as_uri()
+        try:
+            return self.client.create_experiment(
+                name,
+                artifact_location=place if self._database else None,
+                tags={"mlflow.note.content": title},
+            )
+        except MlflowException:  # on a server, another client may have been faster
+            if (id := self._experiment_id(name)) is None:
+                raise
+            return id
 
     def end_invocation(self, run_id: str, failed: bool) -> None:
         with self._writing():
@@ -204,6 +223,7 @@ class Store:
             **tags,
         }
         from mlflow.entities import Param
+        from mlflow.utils.validation import MAX_PARAMS_TAGS_PER_BATCH
 
         params = [
             Param(key, str(value)) for key, value in _flat(run.settings.model_dump(mode="json"))
@@ -216,7 +236,8 @@ class Store:
                 run_name=run.name,
                 tags={"mlflow.parentRunId": parent, **_prefixed(mine)},
             )
-            self.client.log_batch(created.info.run_id, params=params)
+            for some in _batches(params, MAX_PARAMS_TAGS_PER_BATCH):
+                self.client.log_batch(created.info.run_id, params=some)
         log = RunLog(self, created.info.run_id)
         log.text(run.full_yaml(), "config.yaml")
         return log
@@ -252,7 +273,7 @@ class RunLog:
 
     def fail(self, message: str, details: str = "") -> None:
         """Status FAILED with a one-line reason; details become the artifact `error.txt`."""
-        self._tags["error"] = message
+        self._tags["error"] = message[:_LONGEST_ERROR]
         if details:
             self.text(details, "error.txt")
         self._end("FAILED")
@@ -266,14 +287,34 @@ class RunLog:
             self._store.client.set_terminated(self._run_id, status)
 
     def _log(self, metrics: dict[str, float], step: int) -> None:
-        import time
-
         from mlflow.entities import Metric
+        from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 
         now = int(time.time() * 1000)
-        batch = [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        points = [Metric(key, float(value), now, step) for key, value in metrics.items()]
         with self._store._writing():
-            self._store.client.log_batch(self._run_id, metrics=batch)
+            for some in _batches(points, MAX_METRICS_PER_BATCH):
+                self._store.client.log_batch(self._run_id, metrics=some)
+
+
+def _batches(items: list, size: int) -> Iterator[list]:
+    """MLflow limits what one request may log."""
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
+
+
+@contextlib.contextmanager
+def _retries(count: int) -> Iterator[None]:
+    """By default MLflow tries for four minutes: good for a server that restarts, not for a typo."""
+    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    before = os.environ.get(name)
+    os.environ[name] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def _prefixed(tags: dict[str, str]) -> dict[str, str]:
@@ -298,7 +339,7 @@ def commit(root: Path) -> str:
         changed = _git(
             root, "status", "--porcelain", "--", "kerasref", "experiments", "requirements.lock"
         )
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return "unknown"
     return head + ("-dirty" if changed else "")
 

@@ -2,25 +2,27 @@
 
 Each worker is a process of its own that starts TensorFlow once and then takes one call after
 another. Unlike in a `ProcessPoolExecutor`, a worker that dies (killed, out of memory) fails only
-the call it was working on; a fresh process takes its place.
+the call it was working on; a fresh process takes its place. Workers share nothing, not even a
+lock, that a dying one could leave in a bad state.
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import pickle
 import queue
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor, Future
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 _SPAWN = multiprocessing.get_context("spawn")
-_messages: Any = None
+_to_parent: connection.Connection | None = None
 
 
 class WorkerDied(RuntimeError):
@@ -33,7 +35,7 @@ class Workers(Executor):
     Args:
         count: number of processes.
         on_message: called, in a thread of this process, with whatever a call passes to `send`.
-        log: file that takes what the workers write to standard error (TensorFlow is talkative).
+        log: file that takes what the workers print (TensorFlow is talkative).
     """
 
     def __init__(
@@ -42,18 +44,13 @@ class Workers(Executor):
         on_message: Callable[[Any], None] | None = None,
         log: Path | None = None,
     ):
+        self._on_message = on_message or (lambda message: None)
         self._log = log
         self._calls: queue.SimpleQueue = queue.SimpleQueue()
-        self._messages = _SPAWN.SimpleQueue() if on_message else None
-        self._pools: dict[int, ProcessPoolExecutor] = {}
-        self._closed = False
-        self._threads = [
-            threading.Thread(target=self._serve, args=(number,), daemon=True)
-            for number in range(count)
-        ]
-        if on_message:
-            self._listener = threading.Thread(target=self._listen, args=(on_message,), daemon=True)
-            self._listener.start()
+        self._processes: set[multiprocessing.process.BaseProcess] = set()
+        self._closed = self._cancelled = False
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
         for thread in self._threads:
             thread.start()
 
@@ -61,78 +58,120 @@ class Workers(Executor):
         if self._closed:
             raise RuntimeError("cannot schedule new calls after shutdown")
         future: Future = Future()
-        self._calls.put((future, fn, args, kwargs))
+        self._calls.put((future, (fn, args, kwargs)))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers; with `cancel_futures`, at once, dropping the calls in progress."""
         self._closed = True
         if cancel_futures:
-            while True:
-                try:
-                    call = self._calls.get_nowait()
-                except queue.Empty:
-                    break
-                if call:
-                    call[0].cancel()
-            for pool in list(self._pools.values()):
-                for process in list((pool._processes or {}).values()):
+            with self._lock:
+                self._cancelled = True
+                for process in self._processes:
                     process.terminate()
         for _ in self._threads:
             self._calls.put(None)
         if wait:
             for thread in self._threads:
                 thread.join()
-            if self._messages:
-                self._messages.put(None)
-                self._listener.join()
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         """End the workers; at once if an error, such as Ctrl-C, is on its way."""
         self.shutdown(cancel_futures=kind is not None)
 
-    def _serve(self, number: int) -> None:
+    def _serve(self) -> None:
+        """Pass on calls to one process, or to its successor when it has died."""
+        process = pipe = None
         while call := self._calls.get():
-            future, fn, args, kwargs = call
+            future, work = call
+            if self._cancelled:
+                future.cancel()
             if not future.set_running_or_notify_cancel():
                 continue
-            pool = self._pools.get(number)
-            if pool is None:
-                pool = self._pools[number] = ProcessPoolExecutor(
-                    1, _SPAWN, _start_worker, (self._messages, self._log)
-                )
             try:
-                future.set_result(pool.submit(fn, *args, **kwargs).result())
-            except BrokenProcessPool:
-                self._pools.pop(number).shutdown(wait=False)
-                future.set_exception(
-                    WorkerDied("the worker process died (killed or out of memory)")
-                )
-            except BaseException as error:
+                if process is None:
+                    process, pipe = self._start()
+                pipe.send(work)
+                result, error = self._answer(pipe)
+            except (EOFError, OSError):
+                self._end(process, pipe)
+                process = None
+                error = WorkerDied("the worker process died (killed or out of memory)")
+            except Exception as problem:  # the call cannot be pickled
+                error = problem
+            if error is None:
+                future.set_result(result)
+            else:
                 future.set_exception(error)
-        if pool := self._pools.pop(number, None):
-            pool.shutdown(wait=True)
+        self._end(process, pipe)
 
-    def _listen(self, on_message: Callable[[Any], None]) -> None:
-        while (message := self._messages.get()) is not None:
-            on_message(message)
+    def _start(self) -> tuple[multiprocessing.process.BaseProcess, connection.Connection]:
+        with self._lock:
+            if self._cancelled:
+                raise EOFError
+            pipe, theirs = _SPAWN.Pipe()
+            process = _SPAWN.Process(target=_work, args=(theirs, self._log), daemon=True)
+            process.start()
+            theirs.close()
+            self._processes.add(process)
+        return process, pipe
+
+    def _end(
+        self, process: multiprocessing.process.BaseProcess | None, pipe: connection.Connection
+    ) -> None:
+        if process is not None:
+            pipe.close()
+            process.join()
+            with self._lock:
+                self._processes.remove(process)
+
+    def _answer(self, pipe: connection.Connection) -> tuple[Any, Exception | None]:
+        """Result and error of the call in progress; passes on its messages."""
+        while True:
+            kind, content = pipe.recv()
+            if kind == "answer":
+                return content
+            with contextlib.suppress(Exception):  # a display must not fail a run
+                self._on_message(content)
 
 
 def send(message: Any) -> None:
     """From inside a call: pass a message to the `Workers` that made it; elsewhere do nothing."""
-    if _messages is not None:
-        _messages.put(message)
+    if _to_parent is not None:
+        _to_parent.send(("message", message))
 
 
-def _start_worker(messages: Any, log: Path | None) -> None:
-    global _messages
-    _messages = messages
+def _work(pipe: connection.Connection, log: Path | None) -> None:
+    """The worker process: one call after another, until the parent closes the pipe."""
+    global _to_parent
+    _to_parent = pipe
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as file:
+            os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        try:
+            fn, args, kwargs = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = (fn(*args, **kwargs), None)
+            _check_travels(answer)
+        except Exception as error:
+            try:
+                _check_travels(error)
+                answer = (None, error)
+            except Exception:
+                answer = (None, RuntimeError(f"{type(error).__name__}: {error}"))
+        pipe.send(("answer", answer))
+
+
+def _check_travels(content: Any) -> None:
+    """Raises an error if the parent could not receive `content`."""
+    pickle.loads(pickle.dumps(content))
 
 
 def _end_with_parent() -> None:

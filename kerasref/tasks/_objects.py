@@ -42,8 +42,10 @@ def optimizer(config: Named) -> Any:
     arguments = config.arguments
     rate = arguments.get("learning_rate")
     if isinstance(rate, dict):
-        schedule = Named.model_validate(rate)
         key = ("train", "optimizer", "learning_rate")
+        if not isinstance(rate.get("name"), str):
+            raise ConfigError("a schedule needs a name, such as CosineDecay", key)
+        schedule = Named(**rate)
         arguments["learning_rate"] = _make(
             keras.optimizers.schedules,
             schedule.name,

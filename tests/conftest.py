@@ -1,0 +1,215 @@
+"""A small project of one book, its command line, and a task that needs no TensorFlow."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+LEDGER = """\
+id,chapter,section,kind,class,title,gold
+A1-1,1,1.1,claim,trend,One is larger than two,
+A1-2,1,1.1,claim,trend,The loss falls,
+M1-1,1,1.1,model,exact,LeNet-5 has 60850 parameters,60850
+"""
+
+BOOK = """\
+title: {zh: 手册, en: Manual}
+author: A. Author, 2020
+sections: {"1.1": {zh: 起源, en: Origins}}
+"""
+
+# A run logs its epochs, says where it is, and waits at the gate until the gate is open.
+TOY = """\
+import os, pathlib, time
+from kerasref.harness.spec import Strict
+
+RESULTS_VERSION = 1
+
+
+class Config(Strict):
+    value: float = 1.0
+    epochs: int = 2
+    gate: str = ""
+    fail: str = ""
+
+
+def run(config, context):
+    for epoch in range(1, config.epochs + 1):
+        context.log_epoch(epoch, {"loss": config.value / epoch})
+        context.progress(epoch, config.epochs, "epochs")
+    if config.gate:
+        gate = pathlib.Path(config.gate)
+        (gate / f"{config.value:g}-{context.seed}.{os.getpid()}").touch()
+        while not (gate / "open").exists():
+            time.sleep(0.02)
+    if config.fail:
+        raise ValueError(config.fail)
+    return {"loss": config.value / config.epochs, "total": 10 * config.value + context.seed}
+"""
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until(condition, seconds=30):
+    """The condition's value once it is true, or when time is over."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return value
+
+
+class Project:
+    """A project under `root`; experiments are called `manual/1.1/<name>`."""
+
+    alive = staticmethod(alive)
+    wait_until = staticmethod(wait_until)
+
+    def __init__(self, root, environment):
+        self.root = root
+        self.gate = root / "gate"
+        self.environment = environment
+        self.processes = []
+        book = root / "experiments" / "manual"
+        (book / "1.1").mkdir(parents=True)
+        self.gate.mkdir()
+        (book / "ledger.csv").write_text(LEDGER, encoding="utf-8")
+        (book / "book.yaml").write_text(BOOK, encoding="utf-8")
+
+    def add(self, name, body, task="toy"):
+        """Write an experiment; `body` is YAML from `base:` on. Returns its id."""
+        head = (
+            f"id: manual/1.1/{name}\n"
+            f"title: Trial {name}\n"
+            "source: {book: manual, section: '1.1', ledger: [A1-1]}\n"
+            "question: Which?\n"
+            f"task: {task}\n"
+        )
+        path = self.root / "experiments" / "manual" / "1.1" / f"{name}.yaml"
+        path.write_text(head + textwrap.dedent(body), encoding="utf-8")
+        return f"manual/1.1/{name}"
+
+    @property
+    def state(self):
+        return self.root / ".kerasref"
+
+    def start(self, *arguments, **environment):
+        """`kerasref ARGUMENTS` as a process in a group of its own."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kerasref", *arguments],
+            env=os.environ | self.environment | environment,
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def run(self, *arguments, status=0, **environment):
+        """What `kerasref ARGUMENTS` prints to standard output and to standard error."""
+        process = self.start(*arguments, **environment)
+        out, err = process.communicate(timeout=100)
+        assert process.returncode == status, out + err
+        assert "Traceback" not in err
+        return out, err
+
+    def waiting(self, count=1):
+        """The worker process of every run at the gate, once there are `count`: name -> pid."""
+
+        def found():
+            here = [file.name.rpartition(".") for file in self.gate.glob("*.*")]
+            return {name: int(pid) for name, _, pid in here if alive(int(pid))}
+
+        wait_until(lambda: len(found()) >= count)
+        assert len(found()) == count
+        return found()
+
+    def open(self):
+        (self.gate / "open").touch()
+
+    def runs(self, name, uri=None):
+        """MLflow's child runs of an experiment, oldest first."""
+        from kerasref.harness.tracking import Store
+
+        client = Store(self.state, uri).client
+        experiment = client.get_experiment_by_name(f"manual/1.1/{name}")
+        runs = client.search_runs(
+            [experiment.experiment_id],
+            "tags.`kerasref.hash` != ''",
+            order_by=["attributes.start_time ASC"],
+        )
+        return list(runs)
+
+    def statuses(self, name, uri=None):
+        """`variant-seed` -> statuses of its MLflow runs, oldest first."""
+        found = {}
+        for run in self.runs(name, uri):
+            tags = run.data.tags
+            key = f"{tags['kerasref.variant']}-{tags['kerasref.seed']}"
+            found.setdefault(key, []).append(run.info.status)
+        return found
+
+    def resolved(self, name, *arguments):
+        """The resolved configurations that `kerasref show` prints."""
+        import yaml
+
+        out, _ = self.run("show", f"manual/1.1/{name}", *arguments)
+        return [document for document in yaml.safe_load_all(out) if document]
+
+    def close(self):
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture(scope="session")
+def toy_tasks(tmp_path_factory):
+    """A directory with the task `toy`, and what makes Python find it among kerasref's tasks."""
+    directory = tmp_path_factory.mktemp("tasks")
+    (directory / "toy.py").write_text(TOY)
+    code = f"import kerasref.tasks\nkerasref.tasks.__path__.append({str(directory)!r})\n"
+    (directory / "sitecustomize.py").write_text(code)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def module_project(tmp_path_factory, toy_tasks):
+    """A project that the tests of a module share."""
+    yield from _project(tmp_path_factory.mktemp("project"), toy_tasks)
+
+
+@pytest.fixture
+def project(tmp_path, toy_tasks, monkeypatch):
+    """An empty project; `kerasref` in this process uses it too."""
+    import kerasref.tasks
+
+    monkeypatch.setattr(kerasref.tasks, "__path__", [*kerasref.tasks.__path__, str(toy_tasks)])
+    monkeypatch.setenv("KERASREF_HOME", str(tmp_path / "project"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    yield from _project(tmp_path / "project", toy_tasks)
+
+
+def _project(root, toy_tasks):
+    root.mkdir(exist_ok=True)
+    environment = {
+        "KERASREF_HOME": str(root),
+        "PYTHONPATH": str(toy_tasks),
+        "MLFLOW_TRACKING_URI": "",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    project = Project(root, environment)
+    yield project
+    project.close()
