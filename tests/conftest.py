@@ -60,7 +60,7 @@ def alive(pid):
         return False
 
 
-def wait_until(condition, seconds=30):
+def wait_until(condition, seconds=60):
     """The condition's value once it is true, or when time is over."""
     deadline = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < deadline:
@@ -160,13 +160,6 @@ class Project:
             found.setdefault(key, []).append(run.info.status)
         return found
 
-    def resolved(self, name, *arguments):
-        """The resolved configurations that `kerasref show` prints."""
-        import yaml
-
-        out, _ = self.run("show", f"manual/1.1/{name}", *arguments)
-        return [document for document in yaml.safe_load_all(out) if document]
-
     def close(self):
         for process in self.processes:
             if process.poll() is None:
@@ -184,12 +177,6 @@ def toy_tasks(tmp_path_factory):
     return directory
 
 
-@pytest.fixture(scope="module")
-def module_project(tmp_path_factory, toy_tasks):
-    """A project that the tests of a module share."""
-    yield from _project(tmp_path_factory.mktemp("project"), toy_tasks)
-
-
 @pytest.fixture
 def project(tmp_path, toy_tasks, monkeypatch):
     """An empty project; `kerasref` in this process uses it too."""
@@ -198,18 +185,13 @@ def project(tmp_path, toy_tasks, monkeypatch):
     monkeypatch.setattr(kerasref.tasks, "__path__", [*kerasref.tasks.__path__, str(toy_tasks)])
     monkeypatch.setenv("KERASREF_HOME", str(tmp_path / "project"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    yield from _project(tmp_path / "project", toy_tasks)
-
-
-def _project(root, toy_tasks):
-    root.mkdir(exist_ok=True)
     environment = {
-        "KERASREF_HOME": str(root),
+        "KERASREF_HOME": str(tmp_path / "project"),
         "PYTHONPATH": str(toy_tasks),
         "MLFLOW_TRACKING_URI": "",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    project = Project(root, environment)
+    project = Project(tmp_path / "project", environment)
     yield project
     project.close()

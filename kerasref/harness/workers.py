@@ -94,6 +94,8 @@ class Workers(Executor):
                 pipe.send(work)
                 result, error = self._answer(pipe)
             except (EOFError, OSError):
+                if process is not None:
+                    process.kill()
                 self._end(process, pipe)
                 process = None
                 error = WorkerDied("the worker process died (killed or out of memory)")

@@ -191,7 +191,7 @@ def test_wrong_overrides(runs, override, message):
 
 @pytest.mark.parametrize("text", ["train.epochs", "=3", " =3", ""])
 def test_overrides_are_key_and_value(runs, text):
-    with pytest.raises(ConfigError, match="--set wants key=value, such as train.epochs=20"):
+    with pytest.raises(ConfigError, match=r"--set wants key=value, such as train\.epochs=20"):
         runs(overrides=(text,))
 
 

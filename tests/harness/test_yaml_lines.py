@@ -115,6 +115,6 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(read):
 
 @pytest.mark.parametrize("text", ["[1", "{a: 1, a: 2}", "a: b: c", "*x", "\x00"])
 def test_a_wrong_value_names_its_place(text):
-    with pytest.raises(ConfigError, match="^--set k=") as caught:
+    with pytest.raises(ConfigError, match=r"^--set k=") as caught:
         yaml_lines.value(text, "--set k=v")
     assert "\n" not in str(caught.value)
