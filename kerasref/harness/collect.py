@@ -49,10 +49,12 @@ def collect(library: Library, profile: str, origin: str) -> Collected:
         store = Store(library.state)
         store = store if store.exists() else None
     for id in library.paths:
-        before = collected.records[id] = record.get(id, [])
+        experiment = library.experiment(id)
+        before = collected.records[id] = _current(experiment, profile, record.get(id, []))
+        if stale := len(record.get(id, [])) - len(before):
+            collected.notes[id] = f"{id}: {stale} published runs are of other settings; left out"
         if store is None:
             continue
-        experiment = library.experiment(id)
         found: list[Record] = []
         failed: list[str] = []
         partial = ""
@@ -71,6 +73,19 @@ def collect(library: Library, profile: str, origin: str) -> Collected:
         notes = [partial, f"{id}: {agreement.compare(found, before).text}" if before else ""]
         collected.notes[id] = "\n".join(filter(None, notes))
     return collected
+
+
+def _current(experiment: Experiment, profile: str, records: list[Record]) -> list[Record]:
+    """Those published runs that the experiment, as it stands in its file, would still make."""
+    if not records:
+        return []
+    hashes = {
+        run.hash
+        for wanted in _profiles(experiment, profile)
+        for runs in plan.alternatives(experiment, Options(wanted))
+        for run in runs
+    }
+    return [record for record in records if record.hash in hashes]
 
 
 def _profiles(experiment: Experiment, profile: str) -> list[str]:

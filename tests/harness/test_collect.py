@@ -155,3 +155,12 @@ def test_runs_on_a_fallback_are_shown_until_there_are_better_ones(project, monke
     assert [record.tags["data"] for record in shelf.collect().records[ID]] == ["digits"]
     shelf.perform(shelf.planned())
     assert [record.tags["data"] for record in shelf.collect().records[ID]] == ["mnist"]
+
+
+def test_published_runs_of_other_settings_are_left_out(shelf, project):
+    shelf.perform(shelf.planned())
+    shelf.publish()
+    project.add("trial", BODY.replace("value: 2", "value: 3"))
+    changed = collect(Library(project.root), "laptop", "published")
+    assert names(changed.records[ID]) == [("a", 0), ("a", 1)]
+    assert "2 published runs are of other settings" in changed.notes[ID]
