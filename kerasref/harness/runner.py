@@ -154,12 +154,21 @@ def _one_line(error: BaseException) -> str:
     return first if isinstance(error, KerasrefError) else f"{type(error).__name__}: {first}"
 
 
-def preflight(runs: list[Run]) -> list[tuple[Run, tuple[str, ...], str]]:
-    """In a worker: mistakes that only a started backend can see, before anything has run."""
+def preflight(runs: list[Run], threads: int = 1) -> list[tuple[Run, tuple[str, ...], str]]:
+    """In a worker: mistakes that only a started backend can see, before anything has run.
+
+    Starts the backend as the runs will: whoever touches TensorFlow first settles its threads,
+    and with another number of threads a run ends with other numbers.
+    """
+    from kerasref.harness import strategy
+
+    checked = [run for run in runs if hasattr(task_module(run.task), "preflight")]
+    for name in {run.strategy for run in checked}:
+        strategy.start(name, threads)
     found = []
-    for run in runs:
+    for run in checked:
         try:
-            getattr(task_module(run.task), "preflight", lambda settings: None)(run.settings)
+            task_module(run.task).preflight(run.settings)
         except ConfigError as error:
             found.append((run, error.key, error.message))
     return found

@@ -116,7 +116,7 @@ class Session:
 
     def _preflight(self, executor: Any, jobs: list[Job], experiments: list[Experiment]) -> None:
         runs = list({(job.run.experiment, job.run.variant): job.run for job in jobs}.values())
-        problems = executor.submit(runner.preflight, runs).result()
+        problems = executor.submit(runner.preflight, runs, self.threads).result()
         if problems:
             run, key, message = problems[0]
             experiment = next(e for e in experiments if e.id == run.experiment)
