@@ -6,7 +6,11 @@ import time
 
 import pytest
 
+from kerasref.harness import plan, runner
+from kerasref.harness.library import Library
+from kerasref.harness.plan import Options
 from kerasref.harness.tracking import Store
+from kerasref.harness.workers import Workers
 
 GATED = """\
 base: {gate: %s}
@@ -219,6 +223,23 @@ def test_what_only_keras_knows_is_found_before_anything_runs(project):
         "did you mean 'SGD'?\n"
     )
     assert project.statuses("digits") == {}
+
+
+def test_a_worker_that_checked_settings_runs_with_the_threads_of_the_others(project):
+    id = project.add("digits", DIGITS, "classify")
+    runs = plan.choose_available(Library(project.root).experiment(id), Options())
+    threads = "__import__('tensorflow').config.threading.get_intra_op_parallelism_threads()"
+    with Workers(1) as workers:
+        assert workers.submit(runner.preflight, runs, 1).result(timeout=100) == []
+        assert workers.submit(eval, threads).result(timeout=100) == 1
+
+
+def test_mirrored_replicas_on_a_worker(project):
+    id = project.add("digits", DIGITS.replace("  diverging", "  # "), "classify")
+    project.run("run", id, "--profile", "smoke", "--strategy", "mirrored:2")
+    (run,) = project.runs("digits")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["kerasref.device"] == "2 x CPU, mirrored"
 
 
 def test_launched_workers_finish_a_run_once(project):
