@@ -68,6 +68,11 @@ def wait_until(condition, seconds=60):
     return value
 
 
+def hear_ctrl_c():
+    """In a child: what is started in the background by a shell would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Project:
     """A project under `root`; experiments are called `manual/1.1/<name>`."""
 
@@ -112,6 +117,7 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=hear_ctrl_c,
         )
         self.processes.append(process)
         return process

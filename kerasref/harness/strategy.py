@@ -43,14 +43,14 @@ def start(name: str = "one", threads: int = 1) -> tf.distribute.Strategy:
     """
     global _started
     kind, replicas = parse(name)
+    if kind == "multiworker":
+        _check_cluster()
     if _started is not None:
         if _started[0] != name:
             raise KerasrefError(
                 f"strategy {name!r}: this process runs {_started[0]!r}; start a new process"
             )
         return _started[1]
-    if kind == "multiworker":
-        _check_cluster()
     import tensorflow as tf
 
     devices = None

@@ -117,7 +117,13 @@ def test_timeout(capfd):
 def test_workers_do_not_outlive_the_launcher(number, tmp_path):
     """Of SIGKILL the launcher knows nothing: the workers watch it (`watch_parent`)."""
     code = f"from kerasref.harness.launch import launch; launch(2, {sleeper(tmp_path)!r})"
-    launcher = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stderr=subprocess.PIPE,
+        text=True,
+        # what a shell starts in the background would ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         workers = pids(tmp_path, 2)
         assert all(alive(pid) for pid in workers)
