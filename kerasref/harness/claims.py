@@ -14,7 +14,14 @@ from typing import NamedTuple
 from kerasref.analysis.statistics import Interval, mean_interval, paired_difference
 from kerasref.harness import formatting
 from kerasref.harness.records import Record
-from kerasref.harness.spec import BoundClaim, Claim, CompareClaim, EqualsClaim, SameClaim
+from kerasref.harness.spec import (
+    BoundClaim,
+    Claim,
+    CompareClaim,
+    EqualsClaim,
+    OpenClaim,
+    SameClaim,
+)
 
 MIN_SEEDS = 3
 
@@ -33,6 +40,8 @@ def decide(claim: Claim, arms: Arms) -> tuple[str, str]:
             return _compare(claim, arms)
         case SameClaim():
             return _same(claim, arms)
+        case OpenClaim():
+            return "open", claim.open
 
 
 def statement(claim: Claim) -> str:
@@ -60,6 +69,8 @@ def statement(claim: Claim) -> str:
         case SameClaim():
             margin = formatting.exact(claim.within)
             return f"`{claim.metric}` of `{claim.same}` is within {margin} of that of `{claim.as_}`"
+        case OpenClaim():
+            return "not measured"
 
 
 def _values(metric: str, runs: dict[int, Record]) -> dict[int, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kerasref.harness import formatting
 from kerasref.harness.library import LedgerRow, Library
 from kerasref.harness.records import Record
-from kerasref.harness.spec import DEFAULT_PROFILE
+from kerasref.harness.spec import DEFAULT_PROFILE, OpenClaim
 from kerasref.harness.verdicts import UNTESTED, Verdict, judge, row_verdict
 
 Records = Mapping[str, Sequence[Record]]
@@ -44,7 +44,7 @@ class RowStatus:
     @property
     def untested(self) -> str:
         """`1 claim without runs, 2 claims at full scale remaining`, or empty."""
-        words = [verdict.word for verdict in self.verdicts]
+        words = [v.word for v in self.verdicts if not isinstance(v.claim, OpenClaim)]
         scale, open_ = words.count("needs-scale"), words.count("open")
         parts = [f"{formatting.count(open_, 'claim')} without runs"] if open_ else []
         parts += [f"{formatting.count(scale, 'claim')} at full scale remaining"] if scale else []
@@ -52,7 +52,7 @@ class RowStatus:
 
     @property
     def evidence(self) -> str:
-        """One line: the verdict and statistic of every claim tested, and how many are not."""
+        """One line: the verdict and statistic of every claim tested, and what is not and why."""
         if self.experiments and not self.verdicts:
             return "named by an experiment that states no claim about it"
         lines = []
@@ -61,6 +61,7 @@ class RowStatus:
             if verdict.surrogate:
                 line += f" (surrogate data: {verdict.surrogate})"
             lines.append(line)
+        lines += [f"open: {v.evidence}" for v in self.verdicts if isinstance(v.claim, OpenClaim)]
         return "; ".join([*lines, self.untested] if self.untested else lines)
 
 

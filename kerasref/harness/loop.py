@@ -64,6 +64,7 @@ def fit(
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
     steps_per_call: int = STEPS_PER_CALL,
+    auxiliary_weight: float = 0.3,
 ) -> list[dict[str, float]]:
     """Train `model`; a run that was killed goes on from `checkpoint`.
 
@@ -72,7 +73,8 @@ def fit(
     clips them. Afterwards `model` is compiled with the same optimizer, loss and metrics.
 
     Args:
-        model: built model with one output, made under `strategy.scope()`.
+        model: built model, made under `strategy.scope()`. Its output, or the first of its list of
+            outputs, is the prediction; the others are auxiliary ones.
         optimizer: made under `strategy.scope()`.
         loss: its `reduction` is not used.
         train: pipeline of the training set.
@@ -87,6 +89,8 @@ def fit(
         on_epoch: called with the epoch (from 1) and its row of the history.
         on_step: called with the steps done and the steps in all, after each compiled call.
         steps_per_call: training steps in one call of the compiled function.
+        auxiliary_weight: of the loss of each auxiliary output, added to the prediction's. The
+            training loss is the sum; evaluation looks at the prediction alone.
 
     Returns:
         Per epoch a dict of `train_loss`, `train_<metric>`, `test_loss`, `test_<metric>` and
@@ -105,7 +109,7 @@ def fit(
         optimizer = model.optimizer  # under mixed_float16 Keras wraps it to scale the loss
         if not optimizer.built:
             optimizer.build(model.trainable_variables)
-    train_steps = _train_function(model, loss, strategy)
+    train_steps = _train_function(model, loss, auxiliary_weight, strategy)
     evaluate = Evaluator(model, loss, metrics, strategy)
 
     callback_list = keras.callbacks.CallbackList(
@@ -169,7 +173,7 @@ class Evaluator:
     Examples count by their weight; those of weight 0, which fill up the last batch, not at all.
 
     Args:
-        model: built model with one output.
+        model: built model; of several outputs the first counts.
         loss: its `reduction` is not used.
         metrics: metrics with scalar results; copied.
         strategy: from `kerasref.harness.strategy.start`.
@@ -199,7 +203,7 @@ class Evaluator:
         return {"loss": float(total[0] / total[1])} | _results("", self._metrics)
 
 
-def _train_function(model, loss, strategy):
+def _train_function(model, loss, auxiliary_weight, strategy):
     """Compile n training steps into one function; it returns the loss of each, `(n,)`."""
     optimizer = model.optimizer
     replicas = strategy.num_replicas_in_sync
@@ -209,8 +213,10 @@ def _train_function(model, loss, strategy):
     def step(batch):
         x, y, weight = batch
         with tf.GradientTape() as tape:
-            prediction = model(x, training=True)
+            prediction, *auxiliary = _outputs(model(x, training=True))
             values = weighted(y, prediction, weight)
+            for output in auxiliary:
+                values += auxiliary_weight * weighted(y, output, weight)
             value = tf.reduce_sum(values) / tf.cast(tf.size(values) * replicas, values.dtype)
             for extra in model.losses:
                 value += tf.cast(extra, value.dtype) / replicas
@@ -240,7 +246,7 @@ def _test_function(model, loss, metrics, strategy):
     @tf.autograph.experimental.do_not_convert
     def step(batch):
         x, y, weight = batch
-        prediction = model(x, training=False)
+        prediction = _outputs(model(x, training=False))[0]
         for metric in metrics:
             metric.update_state(y, prediction, sample_weight=weight)
         value = tf.reduce_sum(weighted(y, prediction, weight))
@@ -258,6 +264,11 @@ def _test_function(model, loss, metrics, strategy):
         return sums.stack()
 
     return steps
+
+
+def _outputs(outputs):
+    """The prediction, then the auxiliary outputs."""
+    return outputs if isinstance(outputs, list) else [outputs]
 
 
 def _weighted(loss):

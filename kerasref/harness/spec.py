@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -50,22 +50,38 @@ class Source(Strict):
 class _Claim(Strict):
     """What all claims share.
 
-    `id` is the ledger row; `metric` a metric of the runs; `profile: paper` marks a claim that
-    only the full-scale setting can test; `note` says what the reader should know, such as
-    why this setting tests the claim or what the book got wrong.
+    `id` is the ledger row; `note` says what the reader should know, such as why this setting
+    tests the claim or what the book got wrong.
     """
 
     id: str
+    note: str = ""
+
+
+class OpenClaim(_Claim):
+    """What the book says and nothing here can measure; `open` says why. Verdict `open`."""
+
+    open: str = Field(min_length=1)
+
+    profile: ClassVar[None] = None
+    variants: ClassVar[tuple[str, ...]] = ()
+
+
+class MeasuredClaim(_Claim):
+    """A claim about `metric` of the runs.
+
+    `profile: paper` marks a claim that only the full-scale setting can test.
+    """
+
     metric: str
     profile: Profile | None = None
-    note: str = ""
 
     @property
     def variants(self) -> tuple[str, ...]:
         raise NotImplementedError
 
 
-class EqualsClaim(_Claim):
+class EqualsClaim(MeasuredClaim):
     """`metric` of one variant equals a number from outside; `book` is what the book prints.
 
     Verdict `match`, `mismatch`, or `erratum` where the measurement agrees with `equals`
@@ -82,7 +98,7 @@ class EqualsClaim(_Claim):
         return (self.of,)
 
 
-class BoundClaim(_Claim):
+class BoundClaim(MeasuredClaim):
     """`metric` of one variant is at least, or at most, a number; at the end, or at one epoch.
 
     Statistical (decided by the 95 % interval over seeds) unless `exact`.
@@ -105,7 +121,7 @@ class BoundClaim(_Claim):
         return self
 
 
-class CompareClaim(_Claim):
+class CompareClaim(MeasuredClaim):
     """`metric` is higher (or lower) for one variant `than` for another, by at least `by`.
 
     Variants are paired by seed. With `epochs: every` the claim must hold at every epoch of
@@ -135,7 +151,7 @@ class CompareClaim(_Claim):
         return self
 
 
-class SameClaim(_Claim):
+class SameClaim(MeasuredClaim):
     """`metric` of variant `same` is that of variant `as_`, to `within` (equivalence).
 
     Reproduced when the whole 95 % interval of the difference lies inside the margin, refuted
@@ -163,6 +179,7 @@ _CLAIMS = {
     "(bound)": (BoundClaim, ("at_least", "at_most")),
     "(compare)": (CompareClaim, ("higher", "lower")),
     "(same)": (SameClaim, ("same",)),
+    "(open)": (OpenClaim, ("open",)),
 }
 
 
@@ -177,12 +194,14 @@ Claim = Annotated[
     Annotated[EqualsClaim, Tag("(equals)")]
     | Annotated[BoundClaim, Tag("(bound)")]
     | Annotated[CompareClaim, Tag("(compare)")]
-    | Annotated[SameClaim, Tag("(same)")],
+    | Annotated[SameClaim, Tag("(same)")]
+    | Annotated[OpenClaim, Tag("(open)")],
     Discriminator(
         _claim_kind,
         custom_error_type="claim_kind",
         custom_error_message="a claim is a mapping with exactly one of equals, at_least/at_most, "
-        "higher/lower or same, such as {id: A1, metric: test_accuracy, higher: bn, than: none}",
+        "higher/lower, same or open, such as "
+        "{id: A1, metric: test_accuracy, higher: bn, than: none}",
     ),
 ]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from kerasref.analysis.statistics import mean_interval
 from kerasref.harness import formatting, markdown
 from kerasref.harness.records import Record
-from kerasref.harness.spec import Experiment
+from kerasref.harness.spec import Experiment, MeasuredClaim
 from kerasref.harness.verdicts import unknown_metric
 
 # With more metrics than this, metrics become rows and variants columns.
@@ -81,7 +81,8 @@ def _grid(
 def _metrics(experiment: Experiment, records: Sequence[Record]) -> list[str]:
     known = {name for record in records for name in record.metrics}
     if experiment.table is None:
-        return [m for m in dict.fromkeys(claim.metric for claim in experiment.claims) if m in known]
+        claimed = [c.metric for c in experiment.claims if isinstance(c, MeasuredClaim)]
+        return [metric for metric in dict.fromkeys(claimed) if metric in known]
     for number, metric in enumerate(experiment.table.columns):
         if metric not in known:
             raise unknown_metric(experiment, metric, known, "table", "columns", str(number))

@@ -10,7 +10,7 @@ from kerasref.harness.claims import Arms, decide, statement
 from kerasref.harness.errors import ConfigError, did_you_mean
 from kerasref.harness.provenance import surrogate_label
 from kerasref.harness.records import Record
-from kerasref.harness.spec import PROFILES, Claim, CompareClaim, Experiment
+from kerasref.harness.spec import PROFILES, Claim, CompareClaim, Experiment, OpenClaim
 
 # Worst first. A ledger row is as good as the worst of its claims that have been tested.
 WORDS = (
@@ -98,6 +98,17 @@ def unknown_metric(
 def _judge_claim(
     experiment: Experiment, number: int, claim: Claim, records: Sequence[Record], profile: str
 ) -> Verdict:
+    if isinstance(claim, OpenClaim):
+        word, evidence = decide(claim, {})
+        return Verdict(
+            experiment=experiment.id,
+            id=claim.id,
+            claim=claim,
+            word=word,
+            statement=statement(claim),
+            evidence=evidence,
+            note=claim.note,
+        )
     wanted = wanted_profile(experiment, profile, claim)
     at_scale = [record for record in records if record.profile == wanted]
     arms = {

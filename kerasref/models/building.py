@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from kerasref.layers.arguments import check_choice, check_positive_integer
+from kerasref.models.transplant import transplant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +32,47 @@ class Provenance:
 
 
 @dataclasses.dataclass(frozen=True)
+class Twin:
+    """The network of `keras.applications` that has the same architecture.
+
+    Attributes:
+        builder: its name there.
+        names: the name of its layer for the name of a layer of ours.
+    """
+
+    builder: str
+    names: Callable[[str], str] = str
+
+    def load(self, model: keras.Model, common: Common) -> None:
+        """Fill `model` with the weights that Keras publishes, downloaded or from its cache.
+
+        Raises:
+            ValueError: another number of classes with the top than the 1,000 of ImageNet.
+            OSError: the weights can neither be found nor downloaded.
+        """
+        if common.include_top and common.classes != 1000:
+            raise ValueError(
+                f"`weights='imagenet'` has 1000 classes with the top, not {common.classes!r}"
+            )
+        function = getattr(keras.applications, self.builder)
+        shape = None if common.include_top else (None, None, 3)
+        try:
+            source = function(include_top=common.include_top, weights="imagenet", input_shape=shape)
+        except Exception as error:  # keras.utils.get_file raises a bare Exception
+            reason = str(error).splitlines()[0]
+            raise OSError(f"no ImageNet weights for {self.builder}: {reason}") from error
+        transplant(source, model, self.names)
+
+
+@dataclasses.dataclass(frozen=True)
 class Common:
     """The arguments that every image builder shares, as in `keras.applications`.
 
     Attributes:
         include_top: whether to end in the classifier, or in the last feature map.
-        weights: None for random ones, or the path of a `.weights.h5` or `.keras` file.
+        weights: None for random ones, the path of a `.weights.h5` or `.keras` file, or
+            `"imagenet"` where keras.applications has the same network; its `preprocess_input`
+            then makes the images.
         input_tensor: Keras tensor to build on, instead of a new input.
         input_shape: `(height, width, channels)` of the input.
         pooling: without the top, None for the 4-D feature map, or `"avg"` or `"max"` for its
@@ -134,6 +170,7 @@ def variant(
     /,
     *,
     fixed: dict[str, Any] | None = None,
+    twin: Twin | None = None,
     **defaults: Any,
 ) -> Callable[..., keras.Model]:
     """A named builder made from a family's generic one.
@@ -151,6 +188,8 @@ def variant(
         provenance: kept as the builder's attribute of that name.
         fixed: arguments of `generic` that this builder sets and does not offer. In `generic` they
             need no default.
+        twin: where keras.applications has the same network; kept likewise. `weights="imagenet"`
+            works with it.
         defaults: arguments, common or the family's, that it offers with another default.
 
     Raises:
@@ -179,13 +218,18 @@ def variant(
         bound.apply_defaults()
         given = bound.arguments
         common = Common(**{argument: given.pop(argument) for argument in shared})
-        return generic(common, **given, **fixed)
+        if twin is None or common.weights != "imagenet":
+            return generic(common, **given, **fixed)
+        model = generic(dataclasses.replace(common, weights=None), **given, **fixed)
+        twin.load(model, common)
+        return model
 
     build.__name__ = build.__qualname__ = name
     build.__module__ = generic.__module__
     build.__signature__ = signature
     build.__doc__ = _docstring(generic, summary, provenance, fixed)
     build.provenance = provenance
+    build.twin = twin
     return build
 
 

@@ -85,11 +85,13 @@ class DataConfig(Strict):
 class TrainConfig(Strict):
     """How to train. The batch size stands under `data`; `optimizer` and `callbacks` are Keras's.
 
-    `top_k` adds the metrics `train_top_k_accuracy` and `test_top_k_accuracy`.
+    `top_k` adds the metrics `train_top_k_accuracy` and `test_top_k_accuracy`. `auxiliary_weight`
+    is that of the loss of each auxiliary output, where the network has any.
     """
 
     epochs: int = Field(ge=1)
     optimizer: Named = Named(name="SGD", learning_rate=0.01)
     callbacks: list[Named] = []
     top_k: int | None = Field(None, ge=1)
+    auxiliary_weight: float = Field(0.3, ge=0)
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"

@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import statistics
-from typing import Any
-
-from pydantic import Field
 
 from kerasref import data
 from kerasref.harness.context import Context
-from kerasref.harness.errors import ConfigError, did_you_mean
 from kerasref.harness.spec import Strict
 from kerasref.tasks import _inputs, _objects
 from kerasref.tasks._config import DataConfig, ModelConfig, TrainConfig
+from kerasref.tasks._probes import Probes
 
 RESULTS_VERSION = 1
 
 # Accuracy up to this many times chance counts as not having learned at all.
 _COLLAPSED = 1.5
-
-
-class Probes(Strict):
-    """What to measure in the trained network, on `examples` images of the test set.
-
-    Attributes:
-        activations: `<layer>.zeros` and `<layer>.dead`, fractions of zero outputs and of units
-            that are zero on every image; their means over layers `zero_fraction`, `dead_fraction`.
-        shift: layers of which `<layer>.shift_change` is measured: the relative change of their
-            output when the image moves by one pixel; `shift_change_last_minus_first`.
-        gain_by: epoch; `gain_share` is the share of the run's gain in training accuracy since
-            epoch 1 that was reached by then.
-        examples: number of test images.
-    """
-
-    activations: bool = False
-    shift: list[str] = Field([], min_length=2)
-    gain_by: int | None = Field(None, ge=1)
-    examples: int = Field(1000, ge=1)
 
 
 class Config(Strict):
@@ -97,7 +75,7 @@ def run(config: Config, context: Context) -> dict[str, float]:
         model = _objects.build(config.model, input_shape=inputs.shape, classes=inputs.classes)
         optimizer = _objects.optimizer(config.train.optimizer)
     synchronise_batch_norm(model, strategy)
-    _check_layers(config.probes.shift, model)
+    config.probes.check(model)
 
     logged = set()
 
@@ -120,6 +98,7 @@ def run(config: Config, context: Context) -> dict[str, float]:
         metrics=metrics,
         callbacks=_objects.callbacks(config.train.callbacks),
         checkpoint=context.checkpoint,
+        auxiliary_weight=config.train.auxiliary_weight,
         on_epoch=log,
         on_step=lambda step, total: context.progress(
             step / inputs.train.steps, config.train.epochs, "epochs"
@@ -144,40 +123,4 @@ def run(config: Config, context: Context) -> dict[str, float]:
             "fit_accuracy": fit["accuracy"],
             "accuracy_gap": fit["accuracy"] - last["test_accuracy"],
         }
-    return result | _probe(config.probes, model, inputs.test, history)
-
-
-def _check_layers(names: list[str], model: Any) -> None:
-    known = [layer.name for layer in model.layers]
-    for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise ConfigError(f"{model.name} has no layer {name!r}{hint}", ("probes", "shift"))
-
-
-def _probe(
-    probes: Probes, model: Any, test: Any, history: list[dict[str, float]]
-) -> dict[str, float]:
-    from kerasref.analysis import probes as probing
-
-    found: dict[str, float] = {}
-    if probes.gain_by:
-        gains = [row["train_accuracy"] for row in history]
-        whole = gains[-1] - gains[0]
-        so_far = gains[min(probes.gain_by, len(gains)) - 1] - gains[0]
-        found["gain_share"] = so_far / whole if whole else float("nan")
-    if not (probes.activations or probes.shift):
-        return found
-    x = test.inputs(probes.examples)
-    if probes.activations:
-        layers = probing.activation_statistics(model, x)
-        for name, layer in layers.items():
-            found |= {f"{name}.zeros": layer.zeros, f"{name}.dead": layer.dead}
-        found["zero_fraction"] = statistics.fmean(layer.zeros for layer in layers.values())
-        found["dead_fraction"] = statistics.fmean(layer.dead for layer in layers.values())
-    if probes.shift:
-        changes = probing.shift_change(model, x, probes.shift, pixels=1)
-        found |= {f"{name}.shift_change": change for name, change in changes.items()}
-        first, *_, last = changes.values()
-        found["shift_change_last_minus_first"] = last - first
-    return found
+    return result | config.probes.measure(model, inputs.test, history)

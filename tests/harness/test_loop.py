@@ -115,6 +115,49 @@ def test_steps_per_call_changes_nothing_but_speed(fit, steps_per_call):
         np.testing.assert_array_equal(mine, other)
 
 
+def auxiliary_network(outputs):
+    """Logits by a dense layer, and the same again from layers of their own."""
+    x = keras.Input((4,))
+    heads = [
+        keras.layers.Dense(3, kernel_initializer=keras.initializers.GlorotUniform(n), name=f"d{n}")
+        for n in range(outputs)
+    ]
+    made = [head(x) for head in heads]
+    return keras.Model(x, made if outputs > 1 else made[0])
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_auxiliary_losses_are_added_by_weight(one, weight):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 4)).astype("float32"), rng.integers(0, 3, 8)
+    train = ArrayPipeline(x, y, 8, shuffle=True, scale="raw")
+    test = ArrayPipeline(x, y, 8, shuffle=False, scale="raw")
+    model = auxiliary_network(3)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    before = model.get_weights()
+    outputs = model(x)
+    parts = [float(loss(y, output)) for output in outputs]
+    history = loop.fit(
+        model,
+        optimizer=keras.optimizers.SGD(0.1),
+        loss=loss,
+        train=train,
+        validation=test,
+        epochs=1,
+        strategy=one,
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        auxiliary_weight=weight,
+    )
+    assert history[0]["train_loss"] == pytest.approx(parts[0] + weight * sum(parts[1:]), rel=1e-5)
+    prediction = model(x)[0]
+    assert history[0]["test_loss"] == pytest.approx(float(loss(y, prediction)), rel=1e-5)
+    hits = np.mean(np.argmax(outputs[0], axis=1) == y)
+    assert history[0]["train_accuracy"] == pytest.approx(hits)
+    moved = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
+    assert moved[:2] == [True, True]
+    assert moved[2:] == [weight > 0] * 4
+
+
 def test_positions_are_averaged_like_keras_does(one):
     """A sequence model: the loss is the mean over examples and positions."""
     rng = np.random.default_rng(0)

@@ -335,3 +335,18 @@ def test_a_row_is_as_good_as_its_worst_tested_claim(words, word):
 def test_row_verdict_is_one_of_its_claims_in_any_order(words):
     assert row_verdict(words) in words
     assert row_verdict(words) == row_verdict(reversed(words))
+
+
+# Claims that nothing can measure
+
+
+def test_an_open_claim_says_why(verdict, make_runs):
+    found = verdict(
+        "{id: A1-1, open: the book tells of others' attempts}", make_runs("a", loss=[1])
+    )
+    assert (found.word, found.evidence) == ("open", "the book tells of others' attempts")
+
+
+def test_an_open_claim_has_no_metric(make_experiment):
+    with pytest.raises(ConfigError, match="unknown key 'metric'"):
+        make_experiment("{id: A1-1, open: no way to tell, metric: loss}")

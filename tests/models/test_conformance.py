@@ -1,7 +1,7 @@
 """One suite for every builder in `kerasref.models.__all__`.
 
-A new family costs its rows in published_counts.csv, and an entry in RUNNABLE where its default
-form is too big to run in a test.
+A new family costs a file in counts/, and an entry in RUNNABLE for each builder whose default form
+is too big to run in a test.
 """
 
 import csv
@@ -27,8 +27,11 @@ RUNNABLE = {
 }
 OVERFITS_BELOW = 1_000_000  # parameters
 
-with open(pathlib.Path(__file__).with_name("published_counts.csv"), newline="") as file:
-    PUBLISHED = list(csv.DictReader(file))
+PUBLISHED = [
+    row
+    for path in sorted(pathlib.Path(__file__).with_name("counts").glob("*.csv"))
+    for row in csv.DictReader(path.read_text().splitlines())
+]
 
 every_builder = pytest.mark.parametrize("name", models.__all__)
 
