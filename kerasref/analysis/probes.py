@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasref.analysis import effective_rank
+from kerasref.analysis.effective_rank import Redundancy
 from kerasref.layers.arguments import check_choice
 
 
@@ -112,6 +114,29 @@ def shift_change(
             change = np.linalg.norm(after[name].reshape(flat.shape) - flat, axis=1)
             changes[name].append(change[norm > 0] / norm[norm > 0])
     return {name: float(np.mean(np.concatenate(changes[name]))) for name in names}
+
+
+def channel_redundancy(
+    model: keras.Model, x: Any, layer_names: Iterable[str], batch_size: int = 128
+) -> dict[str, Redundancy]:
+    """Redundancy of each layer's output channels, by layer name.
+
+    Args:
+        model: functional model.
+        x: inputs, the batch first.
+        layer_names: layers to look at.
+        batch_size: examples per call.
+
+    Raises:
+        ValueError: an unknown layer, or one with a single channel.
+    """
+    names = list(layer_names)
+    inside = _inside(model, names)
+    outputs = [inside(batch) for batch in _batches(x, batch_size)]
+    return {
+        name: effective_rank.channel_redundancy(np.concatenate([o[name] for o in outputs]))
+        for name in names
+    }
 
 
 def _has_activation(layer: keras.Layer) -> bool:

@@ -19,9 +19,10 @@ _SCALES = {"raw": (0.0, 1.0), "unit": (0.0, 255.0), "signed": (127.5, 127.5)}
 class ImageNetPipeline:
     """Batches of ImageNet, the same for every number of replicas.
 
-    Every image is resized so that its shorter side is `resize`. Training takes a random crop of it,
-    mirrored half of the time (Krizhevsky et al. 2012, section 4.1, without the colour shift),
-    evaluation the central crop. Order and augmentation in training depend on (`seed`, epoch,
+    Every image is resized so that its shorter side is `resize`, or of a length drawn from that
+    range (Simonyan & Zisserman 2015, section 3.1). Training takes a random crop of it, mirrored
+    half of the time (Krizhevsky et al. 2012, section 4.1, without the colour shift), evaluation
+    the central crop. Order and augmentation in training depend on (`seed`, epoch,
     position in the epoch) alone. The last training images that do not fill a global batch are left
     out; the last evaluation batch is filled up with examples of weight 0.
 
@@ -33,7 +34,9 @@ class ImageNetPipeline:
         batch_size: Global batch size: the sum over all replicas.
         seed: Seed of order and augmentation.
         image_size: Side of the crop in pixels.
-        resize: Shorter side before cropping in pixels.
+        resize: Shorter side before cropping in pixels, or for training the smallest and the
+            largest, between which it is drawn.
+        flip: Whether training mirrors half of the images.
         scale: `"raw"` (0..255), `"unit"` (0..1), `"signed"` (-1..1) or `"standard"` (minus `mean`,
             divided by `std`); float32 in each case.
         mean: For `"standard"`: number or one per channel, in units of 0..255.
@@ -60,6 +63,7 @@ class ImageNetPipeline:
         seed=0,
         image_size=224,
         resize=256,
+        flip=True,
         scale="unit",
         mean=None,
         std=None,
@@ -67,8 +71,11 @@ class ImageNetPipeline:
     ):
         if split not in _TFDS_SPLITS:
             raise ValueError(f"split={split!r}: expected one of {', '.join(_TFDS_SPLITS)}")
-        if not 1 <= image_size <= resize:
+        sides = (resize, resize) if isinstance(resize, int) else tuple(resize)
+        if not 1 <= image_size <= sides[0] <= sides[-1]:
             raise ValueError(f"image_size={image_size}: expected 1 to resize={resize}")
+        if split != "train" and sides[0] != sides[-1]:
+            raise ValueError(f"resize={resize}: only training draws a length")
         source = find_source(_NAME)
         if not is_available(_NAME):
             raise DataError(
@@ -84,7 +91,8 @@ class ImageNetPipeline:
         rounded = math.floor if self._training else math.ceil
         self.steps = rounded(self.examples / batch_size)
         self.batch_size = batch_size
-        self._split, self._seed, self._size, self._resize = split, seed, image_size, resize
+        self._split, self._seed, self._size, self._sides = split, seed, image_size, sides
+        self._flip = flip
         self._mean, self._std = _affine(scale, mean, std)
         self._shuffle_buffer = shuffle_buffer
 
@@ -138,12 +146,19 @@ class ImageNetPipeline:
 
     def _example(self, position, example, seed):
         image = tf.io.decode_image(example["image"], channels=3, expand_animations=False)
-        image = _resize_short_side(image, self._resize)
+        side, largest = self._sides
         if self._training:
-            seeds = tf.random.split(tf.random.experimental.stateless_fold_in(seed, position))
+            key = tf.random.experimental.stateless_fold_in(seed, position)
+            seeds = tf.random.split(key)
+            if side < largest:
+                length = tf.random.experimental.stateless_fold_in(key, 2)
+                side = tf.random.stateless_uniform((), length, side, largest + 1, tf.int32)
+            image = _resize_short_side(image, side)
             image = tf.image.stateless_random_crop(image, (self._size, self._size, 3), seeds[0])
-            image = tf.image.stateless_random_flip_left_right(image, seeds[1])
+            if self._flip:
+                image = tf.image.stateless_random_flip_left_right(image, seeds[1])
         else:
+            image = _resize_short_side(image, side)
             top, left = (
                 (tf.shape(image)[0] - self._size) // 2,
                 (tf.shape(image)[1] - self._size) // 2,
@@ -156,8 +171,9 @@ class ImageNetPipeline:
 
 def _resize_short_side(image, side):
     shape = tf.cast(tf.shape(image)[:2], "float32")
+    scale = tf.cast(side, "float32") / tf.reduce_min(shape)
     # At least `side`: rounding must not leave a crop of that size without room.
-    size = tf.maximum(tf.cast(tf.round(shape * (side / tf.reduce_min(shape))), "int32"), side)
+    size = tf.maximum(tf.cast(tf.round(shape * scale), "int32"), side)
     return tf.image.resize(image, size, "bilinear")
 
 

@@ -12,6 +12,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from kerasref.data.augment import CENTRE, DRAWS, Augmentation, draw
+
 SCALES = ("raw", "unit", "signed", "standard")
 
 
@@ -34,6 +36,8 @@ class ArrayPipeline:
         mean: for `"standard"`: what broadcasts to one example, in the units of `x`; None for the
             mean of `x`. A test set takes its training set's (`train.mean`).
         std: likewise, the standard deviation.
+        augment: what happens to the scaled images, by random numbers of (seed, epoch, position in
+            the epoch) in training; evaluation takes the middle of each range.
 
     Raises:
         ValueError: no examples, lengths that differ, a batch larger than the training set,
@@ -51,6 +55,7 @@ class ArrayPipeline:
         scale: str = "unit",
         mean: float | np.ndarray | None = None,
         std: float | np.ndarray | None = None,
+        augment: Augmentation | None = None,
     ):
         self.examples, self.batch_size = len(x), batch_size
         if self.examples == 0 or self.examples != len(y):
@@ -70,6 +75,7 @@ class ArrayPipeline:
             if not np.all(self.std > 0):
                 raise ValueError(f"std={self.std}: expected positive numbers")
         self._seed, self._shuffle, self._scale = seed, shuffle, scale
+        self._augment = augment
         # On the host and once: the dataset of an epoch only gathers from them.
         with tf.device("/cpu:0"):
             self._x, self._y = tf.constant(x), tf.constant(y)
@@ -100,22 +106,28 @@ class ArrayPipeline:
             raise ValueError(f"batch_size={self.batch_size}: not divisible by {replicas} replicas")
         local = replicas // context.num_input_pipelines
         first = context.input_pipeline_id * local
-        indices, weights = (
-            part.reshape(self.steps, replicas, -1)[:, first : first + local].reshape(
-                self.steps * local, -1
-            )
-            for part in self.order(epoch)
-        )
-        data = tf.data.Dataset.from_tensor_slices((indices, weights)).map(self._batch)
+        parts = [*self.order(epoch), *self._draws(epoch)]
+        for number, part in enumerate(parts):
+            mine = part.reshape(self.steps, replicas, -1, *part.shape[2:])[:, first : first + local]
+            parts[number] = mine.reshape(self.steps * local, -1, *part.shape[2:])
+        data = tf.data.Dataset.from_tensor_slices(tuple(parts)).map(self._batch)
         # Endless, because workers ask each other before every step whether finite data goes on.
         return data.repeat().prefetch(2 * local)
 
     def inputs(self, examples: int) -> np.ndarray:
         """The first `examples` inputs (or all there are), scaled as in a batch: float32."""
         count = min(examples, self.examples)
-        return self._batch(np.arange(count), np.ones(count, "float32"))[0].numpy()
+        draws = [_central(count)] if self._augment else []
+        return self._batch(np.arange(count), np.ones(count, "float32"), *draws)[0].numpy()
 
-    def _batch(self, indices, weights):
+    def _draws(self, epoch):
+        """The augmentation's random numbers, `(steps, batch_size, DRAWS)`; none without one."""
+        if not self._augment:
+            return []
+        shape = (self.steps, self.batch_size)
+        return [draw(self._seed, epoch, shape) if self._shuffle else _central(*shape)]
+
+    def _batch(self, indices, weights, draws=None):
         x = tf.cast(tf.gather(self._x, indices), tf.float32)
         if self._scale == "unit":
             x = x / 255.0
@@ -123,4 +135,10 @@ class ArrayPipeline:
             x = x / 127.5 - 1.0
         elif self._scale == "standard":
             x = (x - self.mean) / self.std
+        if self._augment:
+            x = self._augment(x, draws)
         return x, tf.gather(self._y, indices), weights
+
+
+def _central(*shape):
+    return np.full((*shape, DRAWS), CENTRE, "float32")

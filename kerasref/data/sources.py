@@ -91,9 +91,9 @@ def find_source(name: str) -> Source:
     """Returns the source called `name`; raises DataError with the nearest name otherwise."""
     if name in SOURCES:
         return SOURCES[name]
-    near = difflib.get_close_matches(name, SOURCES, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(SOURCES)}"
-    raise DataError(f"unknown data source {name!r}: {hint}")
+    near = difflib.get_close_matches(name, SOURCES, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(SOURCES)}"
+    raise DataError(f"no data source {name!r}; {hint}")
 
 
 def data_dir() -> Path:

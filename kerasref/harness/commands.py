@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasref.harness import plan, spec
-from kerasref.harness.errors import KerasrefError, did_you_mean
+from kerasref.harness.errors import KerasrefError
 from kerasref.harness.library import Library
 from kerasref.harness.plan import Options, Run
 
@@ -211,8 +211,6 @@ def data_prepare(name: str, directory: Path | None, force: bool) -> None:
     """Prepare one data set and say where it is."""
     from kerasref import data
 
-    if name not in data.SOURCES:
-        raise KerasrefError(f"no data source {name!r}{did_you_mean(name, data.SOURCES)}")
     try:
         print(data.prepare(name, directory, force=force))
     except data.DataError as error:

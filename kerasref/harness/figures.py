@@ -51,14 +51,20 @@ def draw(experiment: Experiment, figure: Figure, records: Sequence[Record], labe
     with matplotlib.style.context(["default", _STYLE]):
         canvas = Canvas(figsize=(6.4, 3.8), layout="constrained")
         axes = canvas.add_subplot()
-        if figure.kind == "learning_curve":
+        quantity = figure.metric.replace("_", " ")
+        if figure.kind == "cdf":
+            _cdf(axes, figure.metric, arms)
+            axes.set_xlabel(f"{quantity} (a step for each run)")
+            axes.set_ylabel("share of runs up to it")
+        elif figure.kind == "learning_curve":
             _learning_curve(axes, figure.metric, arms)
+            axes.set_ylabel(quantity)
         else:
             _bars(axes, figure.metric, arms, _book_numbers(experiment, figure.metric))
-        axes.set_ylabel(figure.metric.replace("_", " "))
+            axes.set_ylabel(quantity)
         axes.set_title((figure.caption or experiment.title).replace("$", r"\$"), wrap=True)
         if figure.log:
-            axes.set_yscale("log")
+            (axes.set_xscale if figure.kind == "cdf" else axes.set_yscale)("log")
         if label:
             canvas.supxlabel(label, fontsize=7, color="#b00000", wrap=True)
         content = io.BytesIO()
@@ -123,6 +129,31 @@ def _bars(axes: Any, metric: str, arms: dict[str, list[Record]], book: dict[str,
         "bar: mean over seeds (dots); whiskers: its 95 % interval"
         + ("; diamond: the book" if diamonds else "")
     )
+
+
+def _cdf(axes: Any, metric: str, arms: dict[str, list[Record]]) -> None:
+    """Empirical distribution function of each variant's runs."""
+    for number, (variant, records) in enumerate(arms.items()):
+        values = [record.metrics[metric] for record in records if metric in record.metrics]
+        places, shares = cdf_steps(values)
+        if not places:
+            continue
+        colour, dash = _look(number)
+        label = f"{variant} ({formatting.count(len(values), 'run')})"
+        axes.step(places, shares, where="post", color=colour, linestyle=dash, label=label)
+    axes.set_ylim(0, 1.02)
+    axes.legend(fontsize=8)
+
+
+def cdf_steps(values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Where an empirical distribution function jumps, and its value from there on.
+
+    It starts with the smallest value and 0. Values that are not finite count, but are not reached.
+    """
+    finite = sorted(value for value in values if math.isfinite(value))
+    if not finite:
+        return [], []
+    return finite[:1] + finite, [rank / len(values) for rank in range(len(finite) + 1)]
 
 
 def _look(number: int) -> tuple[str, str]:

@@ -218,9 +218,12 @@ class Table(Strict):
 
 
 class Figure(Strict):
-    """A metric of every variant: by epoch (`learning_curve`) or at the end (`bars`)."""
+    """A metric of every variant: by epoch (`learning_curve`) or at the end.
 
-    kind: Literal["learning_curve", "bars"]
+    At the end as `bars` of means, or as `cdf`, the share of runs up to each value.
+    """
+
+    kind: Literal["learning_curve", "bars", "cdf"]
     metric: str
     caption: str = ""
     variants: list[str] | None = None

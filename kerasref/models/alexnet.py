@@ -61,6 +61,14 @@ BOOK = (
     Convolution(256, 3, grouped=True, norm=True, pool=(2, 2)),
 )
 
+D2L = (
+    Convolution(96, 11, stride=4, padding="valid", pool=(3, 2)),
+    Convolution(256, 5, pool=(3, 2)),
+    Convolution(384, 3),
+    Convolution(384, 3),
+    Convolution(256, 3, pool=(3, 2)),
+)
+
 
 _POOLS = {"overlapping": (3, 2), "non_overlapping": (2, 2)}
 
@@ -281,6 +289,30 @@ AlexNetBN = building.variant(
     norm="batch",
     groups=1,
     dense_activation="tanh",
+    classes=10,
+)
+
+AlexNetD2L = building.variant(
+    alexnet,
+    "AlexNetD2L",
+    "AlexNet of D2L: 224x224x1, one group, no LRN, 10 classes, 46,764,746 parameters.",
+    building.Provenance(
+        reference="D2L 7.1 (8.1 in the English edition); after Krizhevsky et al. 2012.",
+        ledger=("D2L-M1", "D2L-T1", "D2L-C2", "D2L-K1"),
+        counts="D2L 7.1 (per layer; d2l-en chapter layer list)",
+        deviations=("One group and no LRN, unlike the paper.", "Glorot-uniform initial weights."),
+    ),
+    fixed={
+        "norm": None,
+        "norm_position": "before_pool",
+        "groups": 1,
+        "convolutions": D2L,
+        "units": (4096, 4096),
+        "pool_padding": "valid",
+        "stddev": None,
+        "dense_bias": 0.0,
+        "default_shape": (224, 224, 1),
+    },
     classes=10,
 )
 

@@ -35,7 +35,10 @@ def lenet(
     activation="tanh",
     subsampling="max",
     dropout=0.0,
+    filters=(6, 16),
     width=1.0,
+    padding="valid",
+    kernel=5,
     default_shape,
     connections,
 ):
@@ -45,7 +48,11 @@ def lenet(
         activation: of the convolutions and hidden dense layers.
         subsampling: `"max"`, `"average"` or `"trainable"` (one coefficient and bias per map).
         dropout: rate after each hidden dense layer; 0 leaves the layers out.
-        width: multiplies the numbers of maps (6, 16) and hidden units (120, 84).
+        filters: numbers of maps of C1 and C3.
+        width: multiplies the numbers of maps and hidden units (120, 84).
+        padding: of C1, `"valid"` or `"same"`.
+        kernel: 5, or 3 for two 3x3 convolutions of the same width in place of each 5x5 one, which
+            give maps of the same size.
         default_shape: of the input.
         connections: table of C3's connections, or None for all.
 
@@ -53,15 +60,17 @@ def lenet(
         ValueError: an argument out of its range, or an input under 16x16.
     """
     check_choice("subsampling", subsampling, _SUBSAMPLING)
-    minimum = building.minimum_size([(5, 1, "valid"), (2, 2, "valid")] * 2)
+    check_choice("kernel", kernel, [3, 5])
+    windows = [(5, 1, padding), (2, 2, "valid"), (5, 1, "valid"), (2, 2, "valid")]
+    minimum = building.minimum_size(windows)
     start = common.start(default=default_shape, minimum=minimum)
-    maps1, maps3, units5, units6 = (max(1, round(size * width)) for size in (6, 16, 120, 84))
-    x = keras.layers.Conv2D(maps1, 5, activation=activation, name="c1")(start)
+    maps1, maps3, units5, units6 = (max(1, round(size * width)) for size in (*filters, 120, 84))
+    x = _convolve(start, maps1, kernel, padding, activation, "c1")
     x = _SUBSAMPLING[subsampling]("s2")(x)
     if connections:
         x = SparseConv2D(connections, 5, activation=activation, name="c3")(x)
     else:
-        x = keras.layers.Conv2D(maps3, 5, activation=activation, name="c3")(x)
+        x = _convolve(x, maps3, kernel, "valid", activation, "c3")
     x = _SUBSAMPLING[subsampling]("s4")(x)
     if not common.include_top:
         return common.features(start, x)
@@ -72,6 +81,15 @@ def lenet(
         if dropout:
             x = keras.layers.Dropout(dropout, name=f"dropout_{layer}")(x)
     return common.model(start, common.classifier(x, "output"))
+
+
+def _convolve(x, maps, kernel, padding, activation, name):
+    arguments = {"padding": padding, "activation": activation}
+    if kernel == 5:
+        return keras.layers.Conv2D(maps, 5, name=name, **arguments)(x)
+    for number in (1, 2):
+        x = keras.layers.Conv2D(maps, 3, name=f"{name}_{number}", **arguments)(x)
+    return x
 
 
 LeNet5 = building.variant(
@@ -91,7 +109,10 @@ LeNet5 = building.variant(
     fixed={
         "subsampling": "trainable",
         "connections": LENET5_C3,
+        "filters": (6, 16),
         "width": 1.0,
+        "padding": "valid",
+        "kernel": 5,
         "default_shape": (32, 32, 1),
     },
     classes=10,
@@ -103,12 +124,28 @@ LeNet5Keras = building.variant(
     "LeNet-5 as the book's Keras listing has it: 28x28x1, max pooling, 44,426 parameters.",
     building.Provenance(
         reference="dlnotes 1.1, listing 1; after LeCun et al. 1998.",
-        ledger=("M1.1-2", "M1.1-3", "M1.1-4"),
+        ledger=("M1.1-2", "M1.1-3", "M1.1-4", "M1.2-8"),
         counts="dlnotes 1.1 (companion notebook's summary)",
         deviations=(
             "28x28 input, parameter-free pooling, dense C3 and softmax, unlike the 1998 paper.",
         ),
     ),
-    fixed={"connections": None, "default_shape": (28, 28, 1)},
+    fixed={"connections": None, "padding": "valid", "default_shape": (28, 28, 1)},
+    classes=10,
+)
+
+LeNet5D2L = building.variant(
+    lenet,
+    "LeNet5D2L",
+    "LeNet-5 of D2L: 28x28x1 padded by 2, sigmoid, average pooling, 61,706 parameters.",
+    building.Provenance(
+        reference="D2L 6.6 (7.6 in the English edition), named in 7.1; after LeCun et al. 1998.",
+        ledger=("D2L-M0",),
+        counts="D2L 6.6 (d2l-en chapter layer list)",
+        deviations=("Parameter-free pooling, dense C3 and softmax, unlike the 1998 paper.",),
+    ),
+    fixed={"connections": None, "padding": "same", "default_shape": (28, 28, 1)},
+    activation="sigmoid",
+    subsampling="average",
     classes=10,
 )

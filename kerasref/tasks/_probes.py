@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from kerasref.harness.errors import ConfigError, did_you_mean
 from kerasref.harness.spec import Strict
+from kerasref.tasks import _lesions
 
 
 class Probes(Strict):
@@ -21,21 +22,49 @@ class Probes(Strict):
             output when the image moves by one pixel; `shift_change_last_minus_first`.
         gain_by: epoch; `gain_share` is the share of the run's gain in training accuracy since
             epoch 1 that was reached by then.
+        weights: layers of which the trained weights are described: `<layer>.<weight>.min`, `.max`
+            and `.mean`.
+        redundancy: layers whose channels' `<layer>.effective_rank`, `<layer>.redundancy` (1 -
+            effective rank / channels) and `<layer>.correlation` (mean absolute, of two channels)
+            are measured; means over the layers of the last two are `redundancy` and
+            `channel_correlation`.
+        filters: convolutions of which `<layer>.neighbour_correlation` is measured, how much
+            adjacent weights resemble each other.
+        selectivity: layers of which `<layer>.class_share` is measured, the share of their channels'
+            variance that the predicted class explains; `class_share_last_minus_first`.
+        dense: whether to compare dense evaluation of a VGG with voting over crops, on all test
+            images at the size that `data.augment` gives them; see `_dense.measure`.
+        gates: whether to measure how far the gates of gated shortcuts are open: `gate_mean`,
+            `gate_shut` (fraction below 0.1), `gate_open` (above 0.9) and `gate_saturated`, their
+            sum.
+        lesions: numbers of residual units (of layers, in a plain network) to take out of the
+            trained network at once; see `_lesions.measure`.
+        swaps: number of pairs of them to exchange.
         examples: number of test images.
     """
 
     activations: bool = False
     shift: list[str] = Field([], min_length=2)
     gain_by: int | None = Field(None, ge=1)
+    weights: list[str] = []
+    redundancy: list[str] = []
+    filters: list[str] = []
+    selectivity: list[str] = Field([], min_length=2)
+    dense: bool = False
+    gates: bool = False
+    lesions: list[Annotated[int, Field(ge=1)]] = []
+    swaps: int = Field(0, ge=0)
     examples: int = Field(1000, ge=1)
 
     def check(self, model: Any) -> None:
         """Raises ConfigError for a layer that `model` does not have."""
         known = [layer.name for layer in model.layers]
-        for name in self.shift:
-            if name not in known:
-                hint = did_you_mean(name, known)
-                raise ConfigError(f"{model.name} has no layer {name!r}{hint}", ("probes", "shift"))
+        for probe in ("shift", "weights", "redundancy", "filters", "selectivity"):
+            for name in getattr(self, probe):
+                if name not in known:
+                    hint = did_you_mean(name, known)
+                    message = f"{model.name} has no layer {name!r}{hint}"
+                    raise ConfigError(message, ("probes", probe))
 
     def measure(self, model: Any, test: Any, history: list[dict[str, float]]) -> dict[str, float]:
         """Metrics of the probes that are asked for.
@@ -48,12 +77,24 @@ class Probes(Strict):
         found: dict[str, float] = {}
         if self.gain_by:
             found["gain_share"] = _gain_share(history, self.gain_by)
-        if self.activations or self.shift:
+        for name in self.weights:
+            found |= _weights(model.get_layer(name))
+        for name in self.filters:
+            found |= _filters(model.get_layer(name))
+        if self.lesions or self.swaps:
+            found |= _lesions.measure(model, test, self.lesions, self.swaps, self.examples)
+        if self.gates:
+            found |= _gates(model, test.inputs(self.examples))
+        if self.activations or self.shift or self.redundancy or self.selectivity:
             x = test.inputs(self.examples)
             if self.activations:
                 found |= _activations(model, x)
             if self.shift:
                 found |= _shift(model, x, self.shift)
+            if self.redundancy:
+                found |= _redundancy(model, x, self.redundancy)
+            if self.selectivity:
+                found |= _selectivity(model, x, self.selectivity)
         return found
 
 
@@ -62,6 +103,30 @@ def _gain_share(history: list[dict[str, float]], epoch: int) -> float:
     whole = gains[-1] - gains[0]
     so_far = gains[min(epoch, len(gains)) - 1] - gains[0]
     return so_far / whole if whole else float("nan")
+
+
+def _gates(model: Any, x: Any) -> dict[str, float]:
+    from kerasref.analysis.gates import gate_statistics
+
+    gates = gate_statistics(model, x)
+    return {
+        "gate_mean": gates.mean,
+        "gate_shut": gates.shut,
+        "gate_open": gates.open,
+        "gate_saturated": gates.saturated,
+    }
+
+
+def _weights(layer: Any) -> dict[str, float]:
+    found = {}
+    for weight in layer.weights:
+        values, prefix = weight.numpy(), f"{layer.name}.{weight.name}"
+        found |= {
+            f"{prefix}.min": float(values.min()),
+            f"{prefix}.max": float(values.max()),
+            f"{prefix}.mean": float(values.mean()),
+        }
+    return found
 
 
 def _activations(model: Any, x: Any) -> dict[str, float]:
@@ -84,4 +149,40 @@ def _shift(model: Any, x: Any, layers: list[str]) -> dict[str, float]:
     return {
         **{f"{name}.shift_change": change for name, change in changes.items()},
         "shift_change_last_minus_first": last - first,
+    }
+
+
+def _redundancy(model: Any, x: Any, layers: list[str]) -> dict[str, float]:
+    from kerasref.analysis import probes
+
+    found = {}
+    channels = probes.channel_redundancy(model, x, layers)
+    for name, layer in channels.items():
+        found |= {
+            f"{name}.effective_rank": layer.effective_rank,
+            f"{name}.redundancy": layer.redundancy,
+            f"{name}.correlation": layer.correlation,
+        }
+    found["redundancy"] = statistics.fmean(layer.redundancy for layer in channels.values())
+    found["channel_correlation"] = statistics.fmean(
+        layer.correlation for layer in channels.values()
+    )
+    return found
+
+
+def _filters(layer: Any) -> dict[str, float]:
+    from kerasref.analysis import filters
+
+    kernel = layer.get_weights()[0]
+    return {f"{layer.name}.neighbour_correlation": filters.neighbour_correlation(kernel)}
+
+
+def _selectivity(model: Any, x: Any, layers: list[str]) -> dict[str, float]:
+    from kerasref.analysis import filters
+
+    shares = filters.class_share(model, x, layers)
+    first, *_, last = shares.values()
+    return {
+        **{f"{name}.class_share": share for name, share in shares.items()},
+        "class_share_last_minus_first": last - first,
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import statistics
 
+from pydantic import model_validator
+
 from kerasref import data
 from kerasref.harness.context import Context
 from kerasref.harness.spec import Strict
-from kerasref.tasks import _inputs, _objects
+from kerasref.tasks import _dense, _inputs, _losses, _objects
 from kerasref.tasks._config import DataConfig, ModelConfig, TrainConfig
 from kerasref.tasks._probes import Probes
 
@@ -24,6 +26,12 @@ class Config(Strict):
     data: DataConfig
     train: TrainConfig
     probes: Probes = Probes()
+
+    @model_validator(mode="after")
+    def _dense_evaluation_has_whole_images(self) -> Config:
+        if self.probes.dense and not (self.data.augment and self.data.augment.sides):
+            raise ValueError("probes.dense needs data.augment.sides")
+        return self
 
 
 def alternatives(config: Config) -> list[Config]:
@@ -83,7 +91,7 @@ def run(config: Config, context: Context) -> dict[str, float]:
         logged.add(epoch)
         context.log_epoch(epoch, metrics)
 
-    loss = keras.losses.SparseCategoricalCrossentropy()
+    loss = _losses.cross_entropy(config.train.label_smoothing)
     metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     if k := config.train.top_k:
         metrics.append(keras.metrics.SparseTopKCategoricalAccuracy(k, name="top_k_accuracy"))
@@ -123,4 +131,6 @@ def run(config: Config, context: Context) -> dict[str, float]:
             "fit_accuracy": fit["accuracy"],
             "accuracy_gap": fit["accuracy"] - last["test_accuracy"],
         }
+    if config.probes.dense:
+        result |= _dense.measure(config.model, model, inputs, config.train.top_k)
     return result | config.probes.measure(model, inputs.test, history)

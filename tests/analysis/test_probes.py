@@ -92,3 +92,16 @@ def test_wrong_arguments_are_named():
         probes.shift_change(shifting_model(), x, ["pol"], 1)
     with pytest.raises(ValueError, match="`pixels` must be between 0 and 5, not 6"):
         probes.shift_change(shifting_model(), x, ["pool"], 6)
+
+
+def test_redundancy_of_channels_is_that_of_the_whole_batch():
+    image = keras.Input((5, 4, 3))
+    mixed = layers.Conv2D(6, 1, use_bias=False, name="mixed")(image)
+    model = keras.Model(image, layers.Flatten()(layers.Identity(name="same")(mixed)))
+    model.get_layer("mixed").set_weights([np.eye(3, 6).reshape(1, 1, 3, 6)])
+    x = np.random.default_rng(0).normal(size=(300, 5, 4, 3)).astype("float32")
+    found = probes.channel_redundancy(model, x, ["mixed", "same"], batch_size=128)
+    assert list(found) == ["mixed", "same"]
+    # three channels as good as independent, three constant ones
+    assert found["mixed"].effective_rank == pytest.approx(3, abs=0.01)
+    assert found["mixed"].redundancy == pytest.approx(0.5, abs=0.01)

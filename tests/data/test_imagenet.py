@@ -115,6 +115,19 @@ def test_training_crops_and_mirrors(pipeline):
     assert np.ptp(wide[..., 1].mean((1, 2))) > 40
 
 
+def test_training_draws_the_length_of_the_shorter_side(pipeline):
+    jitter = {"scale": "raw", "resize": (24, 48), "flip": False}
+    crops = [epoch(pipeline("train", 1, **jitter), number) for number in range(6)]
+    wide = np.concatenate([x[y % 2 == 1] for x, y, _ in crops])
+    # One pixel of an image resized to length s is 40 / s pixels of the original, worth 3 each.
+    lengths = 120 / np.diff(wide[..., 1].mean(1), axis=1).mean(1)
+    assert lengths.min() == pytest.approx(24, abs=3)  # JPEG moves values a little
+    assert lengths.max() == pytest.approx(48, abs=3)
+    assert len(np.unique(np.rint(lengths))) > 10
+    again = epoch(pipeline("train", 1, **jitter), 5)[0]
+    np.testing.assert_array_equal(crops[5][0], again)
+
+
 def test_one_image_is_augmented_anew_in_each_epoch(pipeline):
     pictures = []
     for number in range(3):
@@ -156,6 +169,8 @@ def test_an_epoch_goes_on_from_its_beginning(pipeline):
         ("train", 24, {}, "batch_size=24: expected 1 to 23"),
         ("test", 0, {}, "batch_size=0: expected 1"),
         ("test", 4, {"image_size": 64}, "image_size=64: expected 1 to resize=32"),
+        ("train", 4, {"resize": (32, 30)}, "image_size=24"),
+        ("test", 4, {"resize": (32, 48)}, "only training draws a length"),
         ("test", 4, {"scale": "log"}, "unknown scale 'log'"),
         ("test", 4, {"scale": "standard"}, "needs mean and std"),
     ],

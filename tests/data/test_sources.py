@@ -43,9 +43,9 @@ def test_digits_are_always_available(data_home):
 
 @pytest.mark.parametrize("ask", [data.is_available, data.find_source])
 def test_an_unknown_name_gets_the_nearest(ask):
-    with pytest.raises(data.DataError, match="'fashion-mnist': did you mean 'fashion_mnist'"):
+    with pytest.raises(data.DataError, match="'fashion-mnist'; did you mean 'fashion_mnist'"):
         ask("fashion-mnist")
-    with pytest.raises(data.DataError, match="expected one of digits, mnist"):
+    with pytest.raises(data.DataError, match="known: digits, mnist"):
         ask("xyz")
 
 

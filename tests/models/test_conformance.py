@@ -1,7 +1,7 @@
 """One suite for every builder in `kerasref.models.__all__`.
 
-A new family costs a file in counts/, and an entry in RUNNABLE for each builder whose default form
-is too big to run in a test.
+A new family costs a file in counts/, and an entry in small_forms.py for each builder whose default
+form is too big to run in a test.
 """
 
 import csv
@@ -17,14 +17,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_forms import RUNNABLE
 
 from kerasref import models
 from kerasref.analysis import counts
 
-RUNNABLE = {
-    "AlexNet": {"input_shape": (67, 67, 3), "classes": 10},
-    "AlexNetBN": {"input_shape": (67, 67, 3)},
-}
 OVERFITS_BELOW = 1_000_000  # parameters
 
 PUBLISHED = [
@@ -250,7 +247,8 @@ def test_is_an_ordinary_documented_function(name):
     provenance = builder.provenance
     assert provenance.reference
     assert provenance.counts
-    assert all(re.fullmatch(r"[A-Z]+\d+(\.\d+)?-\d+", row) for row in provenance.ledger)
+    ledger_id = r"[A-Z]+\d+(\.\d+)?-\d+|D2L-[A-Z]+\d+[a-z]?"
+    assert all(re.fullmatch(ledger_id, row) for row in provenance.ledger)
     assert runnable(name).name == inspect.signature(builder).parameters["name"].default
     assert runnable(name, name="other").name == "other"
     with pytest.raises(TypeError, match=name):

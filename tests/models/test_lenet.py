@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasref.models import LeNet5, LeNet5Keras
+from kerasref.models import LeNet5, LeNet5D2L, LeNet5Keras
 
 
 def test_1998_form_is_the_documented_stack():
@@ -71,3 +71,26 @@ def test_smallest_image():
     assert LeNet5Keras(input_shape=(16, 16, 1)).get_layer("s4").output.shape == (None, 1, 1, 16)
     with pytest.raises(ValueError, match="at least 16x16"):
         LeNet5Keras(input_shape=(15, 16, 1))
+
+
+def test_d2l_form_pads_the_first_convolution_and_averages():
+    model = LeNet5D2L()
+    shapes = {layer.name: tuple(layer.output.shape[1:]) for layer in model.layers}
+    assert (shapes["c1"], shapes["s4"]) == ((28, 28, 6), (5, 5, 16))
+    assert isinstance(model.get_layer("s2"), keras.layers.AveragePooling2D)
+    assert model.get_layer("f6").activation is keras.activations.sigmoid
+
+
+def test_filters_replace_the_numbers_of_maps():
+    shapes = {layer.name: layer.output.shape[-1] for layer in LeNet5Keras(filters=(8, 12)).layers}
+    assert (shapes["c1"], shapes["c3"], shapes["c5"]) == (8, 12, 120)
+
+
+def test_two_3x3_convolutions_in_place_of_each_5x5():
+    large, small = LeNet5Keras(), LeNet5Keras(kernel=3)
+    names = [layer.name for layer in small.layers[1:7]]
+    assert names == ["c1_1", "c1_2", "s2", "c3_1", "c3_2", "s4"]
+    for name in ("s2", "s4"):
+        assert small.get_layer(name).output.shape == large.get_layer(name).output.shape
+    with pytest.raises(ValueError, match="`kernel` cannot be 7"):
+        LeNet5Keras(kernel=7)

@@ -52,6 +52,27 @@ def test_reports_what_it_says():
     assert tags["data_fingerprint"] == loaded.fingerprint
 
 
+def test_measures_redundant_channels():
+    probed = config(train__epochs=1, probes__redundancy=["c1", "s2"], probes__examples=64)
+    metrics = classify.run(probed, Context(seed=0))
+    for name, channels in (("c1", 6), ("s2", 6)):
+        rank = metrics[f"{name}.effective_rank"]
+        assert 1 < rank < channels
+        assert metrics[f"{name}.redundancy"] == pytest.approx(1 - rank / channels)
+        assert 0 < metrics[f"{name}.correlation"] < 1
+    mean = (metrics["c1.redundancy"] + metrics["s2.redundancy"]) / 2
+    assert metrics["redundancy"] == pytest.approx(mean)
+
+
+def test_describes_trained_weights():
+    metrics = classify.run(config(train__epochs=1, probes__weights=["c1"]), Context(seed=0))
+    for name in ("c1.kernel", "c1.bias"):
+        low, mean, high = (metrics[f"{name}.{part}"] for part in ("min", "mean", "max"))
+        assert low < mean < high
+    with pytest.raises(ConfigError, match="no layer 'C1'"):
+        classify.run(config(probes__weights=["C1"]), Context(seed=0))
+
+
 def test_learns_and_knows_when_it_did_not():
     learned = classify.run(
         config(train__epochs=6, data__batch_size=16, probes__gain_by=3), Context(seed=0)
