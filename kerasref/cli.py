@@ -135,7 +135,16 @@ def _parser() -> _Parser:
     sub.add_argument("--workers", type=_positive, required=True)
     sub.add_argument("rest", nargs=argparse.REMAINDER, metavar="-- run ...")
 
-    sub = add("bench", _bench, "Measure what the harness costs.", "bench")
+    sub = add(
+        "bench",
+        _bench,
+        "Measure builders against keras.applications and what the harness costs; write "
+        "reports/bench.md.",
+        "bench harness ResNet50",
+    )
+    sub.add_argument(
+        "names", nargs="*", metavar="NAME", help="harness or a builder (default: everything)"
+    )
     sub.add_argument("--json", action="store_true")
 
     sub = add("ui", _ui, "Open MLflow's UI on the project's store.", "ui --port 5000")
@@ -224,7 +233,7 @@ def _launch(args: argparse.Namespace) -> int:
 
 
 def _bench(args: argparse.Namespace) -> None:
-    commands.bench(as_json=args.json)
+    commands.bench(args.names, as_json=args.json)
 
 
 def _ui(args: argparse.Namespace) -> None:

@@ -217,18 +217,20 @@ def data_prepare(name: str, directory: Path | None, force: bool) -> None:
         raise KerasrefError(str(error)) from None
 
 
-def bench(as_json: bool) -> None:
-    """Measure the harness against hand-written loops."""
+def bench(names: list[str], as_json: bool) -> None:
+    """Measure, and write each result to the record and its page as soon as it is there."""
     from kerasref import bench as benches
+    from kerasref.bench import page
 
-    figures = benches.measure(_console(stderr=True).print)
+    library = Library()
+    console = _console(stderr=True)
+    measured = {}
+    for name, result in benches.measure(names, library.root, console.print):
+        measured[name] = result
+        path = page.update(library.root / "reports", name, result)
+        console.print(f"wrote {_relative(path, library.root)}")
     if as_json:
-        print(json.dumps(figures))
-        return
-    table = _table("figure", "value")
-    for name, value in figures.items():
-        table.add_row(name, f"{value:.4g}")
-    _console().print(table)
+        print(json.dumps(measured))
 
 
 def ui(port: int) -> None:

@@ -59,7 +59,12 @@ def dpn(
     check_choice("paths", paths, ["both", "residual", "dense"])
     if not blocks or len(blocks) != len(growth):
         raise ValueError(f"`growth` needs one number per stage of `blocks`, not {growth!r}")
-    for argument, value in (("width", width), ("residual", residual), ("groups", groups)):
+    for argument, value in (
+        *(("blocks", number) for number in blocks),
+        ("width", width),
+        ("residual", residual),
+        ("groups", groups),
+    ):
         check_positive_integer(argument, value)
     if width % groups:
         raise ValueError(f"`width` must be a multiple of `groups`, not {width!r} for {groups!r}")
@@ -70,25 +75,17 @@ def dpn(
     else:
         x = norm_act(conv(start, stem, 3, "conv1"), "conv1")
     for stage, (number, added) in enumerate(zip(blocks, growth, strict=True)):
-        name = f"stage{stage + 1}"
         kept = residual << stage if paths != "dense" else 0
         added = added if paths != "residual" else 0
         strides = 2 if stage else 1
-        project = conv(
-            norm_act(x, f"{name}_project"), kept + 2 * added, 1, f"{name}_project", strides=strides
-        )
-        parts = _split(project, kept)
+        name = f"stage{stage + 1}_project"
+        project = conv(norm_act(x, name), kept + 2 * added, 1, name, strides=strides)
+        state = _split(project, kept)
         for block in range(1, number + 1):
-            y = _micro_block(
-                x,
-                width << stage,
-                kept + added,
-                groups,
-                strides if block == 1 else 1,
-                f"{name}_block{block}",
-            )
-            parts = _merge(parts, _split(y, kept), f"{name}_block{block}")
-            x = _side_by_side(parts, f"{name}_block{block}_output")
+            name = f"stage{stage + 1}_block{block}"
+            first = strides if block == 1 else 1
+            y = _micro_block(x, width << stage, kept + added, groups, first, name)
+            state, x = _advance(state, _split(y, kept), name)
     x = norm_act(x, "last")
     if not common.include_top:
         return common.features(start, x)
@@ -110,19 +107,18 @@ def _split(x, kept):
     return ops.split(x, [kept], axis=-1)
 
 
-def _merge(paths, parts, name):
-    """Both paths after a block that gives `parts`."""
+def _advance(paths, parts, name):
+    """Both paths after a block that gives `parts`, and the maps `<name>_output` of them all."""
     (residual, dense), (change, new) = paths, parts
-    if residual is not None:
+    if dense is None:
+        residual = x = keras.layers.Add(name=f"{name}_output")([residual, change])
+    elif residual is None:
+        dense = x = keras.layers.Concatenate(name=f"{name}_output")([dense, new])
+    else:
         residual = keras.layers.Add(name=f"{name}_add")([residual, change])
-    if dense is not None:
         dense = keras.layers.Concatenate(name=f"{name}_concat")([dense, new])
-    return residual, dense
-
-
-def _side_by_side(paths, name):
-    present = [path for path in paths if path is not None]
-    return present[0] if len(present) == 1 else keras.layers.Concatenate(name=name)(present)
+        x = keras.layers.Concatenate(name=f"{name}_output")([residual, dense])
+    return (residual, dense), x
 
 
 _REFERENCE = "Chen et al. 2017, table 1; dlnotes 1.7."

@@ -46,7 +46,7 @@ def small_inception(
     *,
     module="v1",
     paths=PATHS,
-    maps=48,
+    maps=32,
     stages=(("conv", "inception"), ("inception",), ("inception",)),
     stem=None,
     units=(),

@@ -170,7 +170,7 @@ VERSIONS = {
 }
 
 
-def _inception_resnet(version, blocks, scale, residual=True):
+def _inception_resnet(version, blocks, scale, shortcut=True):
     """Named steps; names as in keras.applications where it has one."""
     stem, modules, reductions, last = VERSIONS[version]
     scales = (scale,) * 3 if isinstance(scale, int | float) else tuple(scale)
@@ -178,7 +178,7 @@ def _inception_resnet(version, blocks, scale, residual=True):
     for stage, count in enumerate(check_counts("blocks", blocks)):
         if stage:
             plan.append((("mixed_6a", "mixed_7a")[stage - 1], reductions[stage - 1]))
-        step = Residual(modules[stage], scales[stage], shortcut=residual)
+        step = Residual(modules[stage], scales[stage], shortcut=shortcut)
         name = ("block35", "block17", "block8")[stage]
         plan += [(f"{name}_{n}", step) for n in range(1, count + 1)]
     if last is not None:  # after a sum without scale and ReLU
@@ -204,14 +204,14 @@ def inception_v4(common, *, dropout=0.2, se=None, blocks=(4, 7, 3)):
 
 
 def inception_resnet(
-    common, *, scale=1.0, residual=True, dropout=0.2, se=None, blocks=(5, 10, 5), version
+    common, *, scale=1.0, shortcut=True, dropout=0.2, se=None, blocks=(5, 10, 5), version
 ):
     """Generic Inception-ResNet.
 
     Args:
         scale: factor of the residual branch before the addition, for all modules or for A, B and
             C; the paper advises 0.1 to 0.3 for wide networks.
-        residual: whether the modules have their shortcuts; the layers are the same without.
+        shortcut: False leaves the additions out, but not the layers.
         dropout: rate before the classifier; 0 leaves the layer out.
         se: arguments of a `kerasref.layers.SqueezeExcitation` on each residual branch, and after
             each other module, as a mapping; None for no such layer.
@@ -221,7 +221,7 @@ def inception_resnet(
     Raises:
         ValueError: an argument out of its range, or an input too small.
     """
-    return _finish(common, _inception_resnet(version, blocks, scale, residual), dropout, se)
+    return _finish(common, _inception_resnet(version, blocks, scale, shortcut), dropout, se)
 
 
 def _finish(common, plan, dropout, se):

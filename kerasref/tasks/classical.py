@@ -20,7 +20,7 @@ RESULTS_VERSION = 1
 
 
 class Config(Strict):
-    """Either `classifier`, on `features` of the images, or `model` with `train`.
+    """Either `classifier`, on `features` of the images, or `model`, trained as `train` says.
 
     Attributes:
         data: as in task `classify`; grey images of a source that fits in memory.
@@ -28,7 +28,7 @@ class Config(Strict):
         classifier: support vector machine of scikit-learn: `"linear_svm"` (C = 1), or
             `"kernel_svm"` (Gaussian kernel, C = 10).
         model: network that is trained as in task `classify`.
-        train: how to train it.
+        train: how to train it; a classifier is fitted whatever it says.
     """
 
     data: DataConfig
@@ -41,8 +41,8 @@ class Config(Strict):
     def _one_way(self) -> Config:
         if (self.classifier is None) == (self.model is None):
             raise ValueError("give exactly one of classifier and model")
-        if (self.model is None) != (self.train is None):
-            raise ValueError("model and train belong together")
+        if self.model and not self.train:
+            raise ValueError("model needs train")
         return self
 
     @property

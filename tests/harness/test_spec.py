@@ -111,7 +111,11 @@ def test_a_good_file(load):
         ),
         ("than: tanh}", "than: tanh, by: -1}", "14: claims.0.by: should be greater than or equal"),
         ("book: {tanh: {params: 60850}}", "book: {tanh: {params: [1]}}", "table.book.tanh.params:"),
-        ("kind: bars, ", "kind: bar, ", "24: figures.0.kind: should be 'learning_curve' or 'bars'"),
+        (
+            "kind: bars, ",
+            "kind: bar, ",
+            "24: figures.0.kind: should be 'learning_curve', 'bars' or",
+        ),
         ("kind: bars, ", "kind: bars, log: no, ", "24: figures.0.log: should be a valid boolean"),
         ("{smoke: {seeds: 1}}", "{smok: {seeds: 1}}", "12: profiles.smok: should be 'smoke', 'lap"),
         ("task: classify", "task: classify\nneeds: papr", "6: needs: should be 'smoke', 'laptop'"),

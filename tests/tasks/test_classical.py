@@ -37,7 +37,7 @@ def test_a_network_is_trained_as_by_classify():
     "keys", [{}, {"classifier": "linear_svm", **NETWORK}, {"model": NETWORK["model"]}]
 )
 def test_exactly_one_way_is_configured(keys):
-    with pytest.raises(ValidationError, match=r"exactly one|belong together"):
+    with pytest.raises(ValidationError, match=r"exactly one|needs train"):
         config(**keys)
 
 

@@ -1,5 +1,7 @@
 """Task `design_space` on scikit-learn's digits."""
 
+import itertools
+
 import pytest
 
 from kerasref.harness.context import Context
@@ -29,7 +31,7 @@ def test_a_run_is_one_net_of_its_seed():
     assert (metrics["depth"], metrics["width"], metrics["macs"]) == (net.depth, net.width, net.macs)
     units = net.arguments["units"]
     sizes = [196, *units, 10]
-    assert metrics["params"] == sum((a + 1) * b for a, b in zip(sizes, sizes[1:], strict=False))
+    assert metrics["params"] == sum((a + 1) * b for a, b in itertools.pairwise(sizes))
     assert design_space.draw(config(), 4) != [net]
 
 

@@ -1,8 +1,4 @@
-"""What the harness costs, measured against loops written by hand.
-
-Contestants alternate in one process on one thread; figures are medians over repeats, seconds are
-wall time.
-"""
+"""The harness against loops written by hand, on one thread; seconds are wall time."""
 
 from __future__ import annotations
 
@@ -22,19 +18,19 @@ from kerasref import data
 EXAMPLES, BATCH, EPOCHS, REPEATS = 60_000, 128, 3, 3
 
 
-def measure(say: Callable[[str], None]) -> dict[str, float]:
-    """All figures by name; `say` is told what is going on."""
+def measure() -> dict[str, Any]:
+    """Figures by name: medians over repeats, and the images' source."""
+    from kerasref.bench import layers
     from kerasref.harness import strategy
 
     strategy.start("one", threads=1)
-    say("kerasref list ...")
-    figures = {"list_seconds": _seconds_of_list()}
-    say("grouped convolution ...")
-    figures |= _grouped_convolution()
     source = "fashion_mnist" if data.is_available("fashion_mnist") else "random images"
-    say(f"LeNet-5, {EXAMPLES:,} images ({source}), batch {BATCH}, {REPEATS} x {EPOCHS} epochs ...")
-    figures |= _overhead(source)
-    return figures
+    return {
+        "images": source,
+        "list_seconds": _seconds_of_list(),
+        **layers.grouped_convolution(),
+        **_overhead(source),
+    }
 
 
 def _seconds_of_list() -> float:
@@ -46,51 +42,6 @@ def _seconds_of_list() -> float:
         return time.perf_counter() - began
 
     return statistics.median(once() for _ in range(5))
-
-
-def _grouped_convolution(steps: int = 3) -> dict[str, float]:
-    """Training step of a 3x3 convolution, 64 channels, 8 groups, 28x28, batch 8."""
-    import keras
-
-    from kerasref.layers import GroupedConv2D
-
-    keras.utils.set_random_seed(0)
-    arguments = {"filters": 64, "kernel_size": 3, "padding": "same", "groups": 8}
-    ours = _training_step(GroupedConv2D(**arguments))
-    theirs = _training_step(keras.layers.Conv2D(**arguments))
-    times = _alternate({"ours": ours, "keras": theirs}, steps)
-    return {
-        "grouped_conv_step_seconds": times["ours"],
-        "grouped_conv_keras_step_seconds": times["keras"],
-        "grouped_conv_speedup": times["keras"] / times["ours"],
-    }
-
-
-def _training_step(layer: Any) -> Callable[[], Any]:
-    import tensorflow as tf
-
-    x = tf.constant(np.random.default_rng(0).normal(size=(8, 28, 28, 64)).astype("float32"))
-    layer.build(x.shape)
-
-    @tf.function
-    def step():
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            loss = tf.reduce_sum(tf.square(layer(x)))
-        return tape.gradient(loss, [x, *(weight.value for weight in layer.trainable_weights)])
-
-    return lambda: step()[0].numpy()
-
-
-def _alternate(contestants: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for repeat in range(repeats + 1):
-        for name, contestant in contestants.items():
-            began = time.perf_counter()
-            contestant()
-            if repeat:  # the first traces and warms up
-                times[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def _overhead(source: str) -> dict[str, float]:
@@ -119,7 +70,7 @@ def _images(source: str) -> data.ImageData:
     if source in data.SOURCES:
         return data.load(source)
     rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (EXAMPLES + 10_000, 28, 28, 1), "uint8")
+    x = rng.integers(0, 256, (EXAMPLES + EXAMPLES // 6, 28, 28, 1), "uint8")
     y = rng.integers(0, 10, len(x), "int32")
     return data.ImageData(x[:EXAMPLES], y[:EXAMPLES], x[EXAMPLES:], y[EXAMPLES:], 10, source, "")
 

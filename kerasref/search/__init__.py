@@ -1,0 +1,1 @@
+"""Search over architectures: spaces of networks, not single ones."""
