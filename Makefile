@@ -11,7 +11,7 @@ OPTIONS = --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS)) $(if $(SEEDS),--seed
   $(if $(STRATEGY),--strategy $(STRATEGY)) $(foreach pair,$(SET),--set "$(pair)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint list reproduce reproduce-smoke report ui bench clean
+.PHONY: help setup test test-backends lint list reproduce reproduce-smoke report ui bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%<>-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -29,8 +29,16 @@ help: ## list the targets
 setup: .venv/ready ## make .venv from requirements.lock
 
 test: setup ## run all tests
-	.venv/bin/python -m pytest -n 2 -m 'not timing'
+	.venv/bin/python -m pytest -n 2 -m 'not timing and not backends'
 	.venv/bin/python -m pytest -m timing
+
+.venv-backends/ready: requirements.lock requirements-backends.lock
+	$(PYTHON) -m venv .venv-backends
+	.venv-backends/bin/python -m pip install --quiet -c requirements.lock -r requirements-backends.lock keras
+	@touch $@
+
+test-backends: setup .venv-backends/ready ## compare builders and layers on JAX and PyTorch with TensorFlow
+	.venv/bin/python -m pytest -m backends tests/backends
 
 lint: setup ## check style and formatting
 	.venv/bin/ruff check .
@@ -62,7 +70,7 @@ report: setup ## write the reports from finished runs
 ui: setup ## open MLflow's UI on the runs
 	@$(KERASREF) ui
 
-bench: setup ## measure what the harness costs
+bench: setup ## measure builders and harness, write reports/bench.md
 	@$(KERASREF) bench
 
 clean: ## remove caches and build products; runs, data and .venv stay

@@ -163,7 +163,7 @@ RegNetY32 = building.variant(
     "RegNetX-32 with squeeze-and-excitation: 200,538 trainable parameters.",
     building.Provenance(
         reference="D2L 8.8 (English edition) names it; Radosavovic et al. 2020, section 4.",
-        ledger=("D2L-M14",),
+        ledger=("D2L-C22", "D2L-A56"),
         counts="hand arithmetic",
         deviations=(
             *_D2L_DEVIATIONS,

@@ -32,14 +32,16 @@ def measure(
     from kerasref.models.vgg import copy_weights
 
     size, _, channels = inputs.shape
+    window = model.get_layer("flatten").input.shape[1]
+    form = {**config.model_dump(), "head": "convolutional", "window": window}
     sliding = _objects.build(
-        config,
-        head="convolutional",
-        window=model.get_layer("flatten").input.shape[1],
+        ModelConfig.model_validate(form),
         input_shape=(None, None, channels),
         classes=inputs.classes,
     )
     copy_weights(model, sliding)
+    on_crops = tf.function(lambda x: model(x, training=False))
+    on_whole = tf.function(lambda x: sliding(x, training=False))
     right: dict[str, float] = collections.defaultdict(float)
     total = 0.0
     once = inputs.whole.dataset(0, tf.distribute.InputContext(1, 0, 1)).take(inputs.whole.steps)
@@ -47,8 +49,7 @@ def measure(
         last = x.shape[1] - size
         corners = [(0, 0), (0, last), (last, 0), (last, last), (last // 2, last // 2)]
         crops = [x[:, row : row + size, column : column + size] for row, column in corners]
-        votes = tf.add_n([model(crop, training=False) for crop in crops])
-        dense = sliding(x, training=False)
+        votes, dense = tf.add_n([on_crops(crop) for crop in crops]), on_whole(x)
         named = [("dense_accuracy", dense, 1), ("crops_accuracy", votes, 1)]
         if top_k:
             named.append(("dense_top_k_accuracy", dense, top_k))

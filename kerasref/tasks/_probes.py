@@ -59,6 +59,9 @@ class Probes(Strict):
     def check(self, model: Any) -> None:
         """Raises ConfigError for a layer that `model` does not have."""
         known = [layer.name for layer in model.layers]
+        if self.dense and not {"flatten", "fc1"} <= set(known):
+            message = f"{model.name} is no VGG with hidden dense layers"
+            raise ConfigError(message, ("probes", "dense"))
         for probe in ("shift", "weights", "redundancy", "filters", "selectivity"):
             for name in getattr(self, probe):
                 if name not in known:

@@ -26,7 +26,8 @@ RUNNABLE = {
     "RegNetY32": {"depths": (1,), "widths": (16,), "input_shape": (16, 16, 1)},
     "AlexNetD2L": {"input_shape": (67, 67, 1)},
     # Class maps behind a ReLU may die, and then nothing fits one batch (D2L-X19).
-    "NIN": {"width": 0.25, "input_shape": (16, 16, 3), "final_activation": None},
+    "NIN": {"width": 0.125, "input_shape": (16, 16, 3), "final_activation": None},
+    "NiNSmall": {"width": 0.5, "final_activation": None},
     "NiND2L": {"width": 0.125, "input_shape": (75, 75, 1)},
     **{
         name: {"blocks": (1, 1), "growth_rate": 4, "input_shape": (33, 33, 3), "classes": 10}

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasref import data
 from kerasref.harness.context import Context
+from kerasref.harness.errors import ConfigError
 from kerasref.models import VGGSmall
 from kerasref.tasks import _dense, _inputs, classify
 from kerasref.tasks._config import DataConfig, ModelConfig
@@ -74,9 +75,9 @@ def test_imagenet_is_not_padded():
 MODEL = {"builder": "VGGSmall", "width": 0.25, "depths": [1, 1, 1], "dropout": 0.0}
 
 
-def run(**probes):
+def run(head="dense", **probes):
     settings = {
-        "model": MODEL,
+        "model": {**MODEL, "head": head},
         "data": data_config(**SIDES).model_dump(),
         "train": {"epochs": 1, "optimizer": {"name": "Adam", "learning_rate": 0.01}},
         "probes": probes,
@@ -101,6 +102,11 @@ def test_dense_and_crop_accuracies_count_every_test_image():
     votes = sum(model(x[:, r : r + 12, c : c + 12]).numpy() for r, c in corners)
     assert found["crops_accuracy"] == pytest.approx(np.mean(votes.argmax(axis=1) == y))
     assert found["dense_top_k_accuracy"] == 1
+
+
+def test_dense_evaluation_needs_hidden_dense_layers():
+    with pytest.raises(ConfigError, match=r"probes\.dense: vggsmall is no VGG with hidden dense"):
+        run(dense=True, head="gap")
 
 
 def test_dense_evaluation_needs_whole_images():

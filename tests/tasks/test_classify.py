@@ -146,4 +146,4 @@ def test_fallback_gives_all_it_has():
 def test_gain_share_without_gain_is_not_a_number():
     flat = [{"train_accuracy": 0.1}, {"train_accuracy": 0.1}]
     probes = classify.Probes(gain_by=1)
-    assert math.isnan(classify._probe(probes, None, None, flat)["gain_share"])
+    assert math.isnan(probes.measure(None, None, flat)["gain_share"])
