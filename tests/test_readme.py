@@ -24,14 +24,14 @@ def test_python_example_runs():
 
 def test_yaml_example_is_a_valid_experiment(tmp_path):
     (example,) = blocks("yaml")
-    section = tmp_path / "experiments/dlnotes/1.1"
+    section = tmp_path / "experiments/dlnotes/1.6"
     section.mkdir(parents=True)
-    (section / "pooling-in-lenet.yaml").write_text(example, encoding="utf-8")
+    (section / "my-growth-rate.yaml").write_text(example, encoding="utf-8")
     ledger = ROOT / "experiments/dlnotes/ledger.csv"
     (tmp_path / "experiments/dlnotes/ledger.csv").write_bytes(ledger.read_bytes())
-    experiment = Library(tmp_path).experiment("dlnotes/1.1/pooling-in-lenet")
+    experiment = Library(tmp_path).experiment("dlnotes/1.6/my-growth-rate")
     real, fallback = plan.alternatives(experiment, Options())
-    assert [run.variant for run in real] == ["max"] * 5 + ["average"] * 5
+    assert [run.variant for run in real] == ["k12"] * 5 + ["k24"] * 5
     assert fallback[0].fallback_for == "fashion_mnist"
 
 

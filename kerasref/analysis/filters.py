@@ -39,12 +39,12 @@ def class_share(model: keras.Model, x: Any, layer_names: Sequence[str]) -> dict[
     out. 0 where all classes excite a channel alike, 1 where each image of a class does the same.
 
     Args:
-        model: functional classifier.
+        model: functional classifier; of several outputs the first is the prediction.
         x: images, the batch first.
         layer_names: layers with channels last.
     """
     inside = keras.Model(
-        model.inputs, [*(model.get_layer(name).output for name in layer_names), model.output]
+        model.inputs, [*(model.get_layer(name).output for name in layer_names), model.outputs[0]]
     )
     *outputs, predictions = (np.asarray(output) for output in inside.predict(x, verbose=0))
     labels = predictions.argmax(axis=-1)

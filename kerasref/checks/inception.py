@@ -15,6 +15,7 @@ from keras import layers, ops
 from kerasref import data, models
 from kerasref.analysis.receptive_field import receptive_field
 from kerasref.harness.gradients import value_and_gradients
+from kerasref.models.googlenet import MODULES
 from kerasref.models.inception_modules import (
     KINDS,
     MAX,
@@ -111,19 +112,23 @@ def module_sizes(width: int = 4) -> dict[str, float]:
     return found
 
 
-def reduction() -> dict[str, float]:
-    """Module 3a of GoogLeNet with and without the 1x1 convolutions before 3x3 and 5x5.
+def reduction(module: str = "3a") -> dict[str, float]:
+    """A module of GoogLeNet with and without the 1x1 convolutions before 3x3 and 5x5.
 
     Ledger M1.3-6 (E1.3-4), A1.3-9, D2L-A18, D2L-T5a.
+
+    Args:
+        module: `"3a"` or `"3b"`.
 
     Returns:
         `path2`, `path3` and `module` (parameters), and the same with `_direct`, without the
         reductions; `pool_input` and `pool_projection` (channels); `ratio_<path>`, outputs relative
         to the smallest path's, and `reduction_3x3`, `reduction_5x5`, relative to the input's.
     """
-    widths, channels = (64, 96, 128, 16, 32, 32), 192
+    widths, channels = MODULES[module], {"3a": 192, "3b": 256}[module]
+    one, _, three, _, five, pool = widths
     reduced = _module(KINDS["v1"](*widths), channels)
-    direct = _module(split(Conv(64), Conv(128, 3), Conv(32, 5), (MAX, Conv(32))), channels)
+    direct = _module(split(Conv(one), Conv(three, 3), Conv(five, 5), (MAX, Conv(pool))), channels)
     found: dict[str, float] = {}
     for model, suffix in ((reduced, ""), (direct, "_direct")):
         found[f"module{suffix}"] = model.count_params()

@@ -16,6 +16,7 @@ from kerasref.harness import formatting
 from kerasref.harness.records import Record
 from kerasref.harness.spec import (
     BoundClaim,
+    CitationClaim,
     Claim,
     CompareClaim,
     EqualsClaim,
@@ -40,6 +41,8 @@ def decide(claim: Claim, arms: Arms) -> tuple[str, str]:
             return _compare(claim, arms)
         case SameClaim():
             return _same(claim, arms)
+        case CitationClaim():
+            return _cited(claim)
         case OpenClaim():
             return "open", claim.open
 
@@ -69,6 +72,8 @@ def statement(claim: Claim) -> str:
         case SameClaim():
             margin = formatting.exact(claim.within)
             return f"`{claim.metric}` of `{claim.same}` is within {margin} of that of `{claim.as_}`"
+        case CitationClaim():
+            return f"{claim.cites} has {formatting.exact(claim.prints)}"
         case OpenClaim():
             return "not measured"
 
@@ -99,6 +104,11 @@ def _equals(claim: EqualsClaim, arms: Arms) -> tuple[str, str]:
     if claim.book is not None and not agrees(claim.book, claim.equals):
         return "erratum", evidence
     return "match", evidence
+
+
+def _cited(claim: CitationClaim) -> tuple[str, str]:
+    evidence = f"the book prints {formatting.exact(claim.book)}; compared, not measured"
+    return ("match" if claim.book == claim.prints else "erratum"), evidence
 
 
 def _measured(values: dict[int, float]) -> str:

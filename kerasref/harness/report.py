@@ -11,7 +11,7 @@ from kerasref.harness.library import Library
 from kerasref.harness.provenance import describe, make_target, scale_label, surrogate_label
 from kerasref.harness.records import Record
 from kerasref.harness.scoreboard import book_title, section_title, summary
-from kerasref.harness.spec import DEFAULT_PROFILE, Experiment, Figure
+from kerasref.harness.spec import DEFAULT_PROFILE, CitationClaim, Experiment, Figure
 from kerasref.harness.verdicts import (
     Verdict,
     collapsed,
@@ -212,8 +212,11 @@ def _of(word: str, verdicts: list[Verdict]) -> list[Verdict]:
 
 def _erratum_line(verdict: Verdict) -> str:
     claim = verdict.claim
-    printed, right = formatting.exact(claim.book), formatting.exact(claim.equals)
-    line = f"{verdict.id}: the book prints {printed}; `{claim.metric}` is {right}."
+    line = f"{verdict.id}: the book prints {formatting.exact(claim.book)}; "
+    if isinstance(claim, CitationClaim):
+        line += f"{verdict.statement}."
+    else:
+        line += f"`{claim.metric}` is {formatting.exact(claim.equals)}."
     return f"{line} {_line(verdict.note)}".rstrip()
 
 

@@ -67,6 +67,20 @@ class OpenClaim(_Claim):
     variants: ClassVar[tuple[str, ...]] = ()
 
 
+class CitationClaim(_Claim):
+    """A number that the book quotes: `prints` is what the source `cites` has, `book` the book.
+
+    Nothing is measured. Verdict `match`, or `erratum` where the two differ.
+    """
+
+    cites: str = Field(min_length=1)
+    prints: Number
+    book: Number
+
+    profile: ClassVar[None] = None
+    variants: ClassVar[tuple[str, ...]] = ()
+
+
 class MeasuredClaim(_Claim):
     """A claim about `metric` of the runs.
 
@@ -180,6 +194,7 @@ _CLAIMS = {
     "(compare)": (CompareClaim, ("higher", "lower")),
     "(same)": (SameClaim, ("same",)),
     "(open)": (OpenClaim, ("open",)),
+    "(cites)": (CitationClaim, ("cites",)),
 }
 
 
@@ -195,12 +210,13 @@ Claim = Annotated[
     | Annotated[BoundClaim, Tag("(bound)")]
     | Annotated[CompareClaim, Tag("(compare)")]
     | Annotated[SameClaim, Tag("(same)")]
-    | Annotated[OpenClaim, Tag("(open)")],
+    | Annotated[OpenClaim, Tag("(open)")]
+    | Annotated[CitationClaim, Tag("(cites)")],
     Discriminator(
         _claim_kind,
         custom_error_type="claim_kind",
         custom_error_message="a claim is a mapping with exactly one of equals, at_least/at_most, "
-        "higher/lower, same or open, such as "
+        "higher/lower, same, cites or open, such as "
         "{id: A1, metric: test_accuracy, higher: bn, than: none}",
     ),
 ]

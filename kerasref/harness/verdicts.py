@@ -10,7 +10,7 @@ from kerasref.harness.claims import Arms, decide, statement
 from kerasref.harness.errors import ConfigError, did_you_mean
 from kerasref.harness.provenance import surrogate_label
 from kerasref.harness.records import Record
-from kerasref.harness.spec import PROFILES, Claim, CompareClaim, Experiment, OpenClaim
+from kerasref.harness.spec import PROFILES, Claim, CompareClaim, Experiment, MeasuredClaim
 
 # Worst first. A ledger row is as good as the worst of its claims that have been tested.
 WORDS = (
@@ -98,7 +98,7 @@ def unknown_metric(
 def _judge_claim(
     experiment: Experiment, number: int, claim: Claim, records: Sequence[Record], profile: str
 ) -> Verdict:
-    if isinstance(claim, OpenClaim):
+    if not isinstance(claim, MeasuredClaim):
         word, evidence = decide(claim, {})
         return Verdict(
             experiment=experiment.id,

@@ -106,4 +106,4 @@ class BatchWhitening(keras.layers.Layer):
 
 
 def _identities(shape, dtype=None):
-    return ops.broadcast_to(ops.eye(shape[-1], dtype=dtype), shape)
+    return ops.tile(ops.eye(shape[-1], dtype=dtype), (shape[0], 1, 1))

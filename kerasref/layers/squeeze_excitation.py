@@ -38,6 +38,8 @@ class SqueezeExcitation(keras.layers.Layer):
     units.
     """
 
+    receptive_window = (math.inf, 1)
+
     def __init__(self, ratio=16, squeeze="average", hidden=1, use_bias=False, **kwargs):
         super().__init__(**kwargs)
         self.ratio = check_positive_integer("ratio", ratio)

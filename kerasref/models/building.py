@@ -121,17 +121,25 @@ class Common:
                 raise ValueError(f"`input_shape` must be at least {minimum}x{minimum}, not {shape}")
         return keras.layers.Input(shape, name="image") if tensor is None else tensor
 
-    def classifier(self, x: Any, name: str, kernel_initializer: Any = "glorot_uniform") -> Any:
-        """Dense layer `name`, then the activation as layer `predictions`.
-
-        The activation is computed in the type of the variables: float32 under mixed precision.
-        """
+    def classifier(
+        self,
+        x: Any,
+        name: str,
+        kernel_initializer: Any = "glorot_uniform",
+        output: str = "predictions",
+    ) -> Any:
+        """Dense layer `name`, then the activation as layer `output`."""
         check_positive_integer("classes", self.classes)
         x = keras.layers.Dense(self.classes, kernel_initializer=kernel_initializer, name=name)(x)
+        return self.predictions(x, output)
+
+    def predictions(self, scores: Any, name: str = "predictions") -> Any:
+        """Layer `name`: the activation of `scores`, `(batch, classes)`.
+
+        It is computed in the type of the variables: float32 under mixed precision.
+        """
         wide = keras.config.dtype_policy().variable_dtype
-        return keras.layers.Activation(self.classifier_activation, dtype=wide, name="predictions")(
-            x
-        )
+        return keras.layers.Activation(self.classifier_activation, dtype=wide, name=name)(scores)
 
     def features(self, start: Any, x: Any) -> keras.Model:
         """The model without its top, from `start` to the feature map `x` or its pooling."""

@@ -31,7 +31,6 @@ from kerasref.models.inception_modules import (
     Pool,
     Style,
     apply,
-    auxiliary_predictions,
     check_counts,
     windows,
 )
@@ -148,7 +147,7 @@ def _auxiliary(common, x, name, style, width):
     units = max(1, round(1024 * width))
     x = keras.layers.Dense(units, activation="relu", name=f"{name}_hidden")(x)
     x = keras.layers.Dropout(0.7, name=f"{name}_dropout")(x)
-    return auxiliary_predictions(common, x, name)
+    return common.classifier(x, f"{name}_fc", output=f"{name}_predictions")
 
 
 GoogLeNet = building.variant(

@@ -27,7 +27,6 @@ from kerasref.models.inception_modules import (
     Split,
     Style,
     apply,
-    auxiliary_predictions,
     windows,
 )
 
@@ -134,7 +133,7 @@ def _plan(stages, block, stem, maps, ends_in_pool):
 def _auxiliary(common, x, name, style, maps):
     x = apply(x, Conv(maps), f"{name}_conv", style)
     x = keras.layers.GlobalAveragePooling2D(name=f"{name}_avg_pool")(x)
-    return auxiliary_predictions(common, x, name)
+    return common.classifier(x, f"{name}_fc", output=f"{name}_predictions")
 
 
 _BOOK = {

@@ -245,15 +245,6 @@ def automatic_names(plan: Iterable[tuple[str, Any]]) -> Callable[[str], str]:
     return lambda name: theirs.get(name, name)
 
 
-def auxiliary_predictions(common: Any, x: Any, name: str) -> Any:
-    """The output of an auxiliary classifier: dense layer `<name>_fc`, `<name>_predictions`."""
-    x = keras.layers.Dense(common.classes, name=f"{name}_fc")(x)
-    wide = keras.config.dtype_policy().variable_dtype
-    return keras.layers.Activation(
-        common.classifier_activation, dtype=wide, name=f"{name}_predictions"
-    )(x)
-
-
 def check_counts(argument: str, counts: Any) -> tuple[int, ...]:
     """Return numbers of modules, one to three of them.
 

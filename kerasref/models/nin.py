@@ -154,9 +154,7 @@ def _perceptron(x, name, block, units, mlp_kernel, final="relu"):
 
 def _average(common, x):
     """Class maps to class probabilities."""
-    x = keras.layers.GlobalAveragePooling2D(name="gap")(x)
-    wide = keras.config.dtype_policy().variable_dtype
-    return keras.layers.Activation(common.classifier_activation, dtype=wide, name="predictions")(x)
+    return common.predictions(keras.layers.GlobalAveragePooling2D(name="gap")(x))
 
 
 def _lengthened(units, length):

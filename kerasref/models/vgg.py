@@ -116,9 +116,7 @@ def vgg(
         return common.model(start, common.classifier(x, last, initializer))
     x = keras.layers.Conv2D(common.classes, 1, kernel_initializer=initializer, name=last)(x)
     x = keras.layers.GlobalAveragePooling2D(name="score_pool")(x)
-    wide = keras.config.dtype_policy().variable_dtype
-    x = keras.layers.Activation(common.classifier_activation, dtype=wide, name="predictions")(x)
-    return common.model(start, x)
+    return common.model(start, common.predictions(x))
 
 
 def _convolve(x, filters, kernel, name, initializer, *, norm, padding):

@@ -7,7 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from kerasref.harness.errors import ConfigError
+
 _DRAWS = 5
+
+
+def check(model: Any, numbers: Sequence[int], swaps: int) -> None:
+    """Raises ConfigError where `model` lacks the parts to take out or to exchange."""
+    from kerasref.analysis import lesions
+
+    there = len(lesions.parts(model))
+    if there < max(numbers, default=1):
+        message = f"{model.name} has {there} parts to take out"
+        raise ConfigError(message, ("probes", "lesions"))
+    if swaps and not lesions.exchangeable(model):
+        raise ConfigError(f"{model.name} has no two parts of equal shape", ("probes", "swaps"))
 
 
 def measure(
@@ -29,9 +43,6 @@ def measure(
         numbers: how many parts to take out at once.
         swaps: how many pairs to exchange.
         examples: number of test images.
-
-    Raises:
-        ValueError: more parts to take out than there are.
     """
     from kerasref.analysis import lesions
 
@@ -46,8 +57,6 @@ def measure(
     intact = error()
     found = {"intact_error": intact}
     for number in numbers:
-        if number > len(names):
-            raise ValueError(f"{model.name} has {len(names)} parts, not {number}")
         draws = (
             [(name,) for name in names]
             if number == 1

@@ -57,7 +57,7 @@ class Probes(Strict):
     examples: int = Field(1000, ge=1)
 
     def check(self, model: Any) -> None:
-        """Raises ConfigError for a layer that `model` does not have."""
+        """Raises ConfigError for a layer, unit or gate that `model` does not have."""
         known = [layer.name for layer in model.layers]
         if self.dense and not {"flatten", "fc1"} <= set(known):
             message = f"{model.name} is no VGG with hidden dense layers"
@@ -68,6 +68,10 @@ class Probes(Strict):
                     hint = did_you_mean(name, known)
                     message = f"{model.name} has no layer {name!r}{hint}"
                     raise ConfigError(message, ("probes", probe))
+        if self.lesions or self.swaps:
+            _lesions.check(model, self.lesions, self.swaps)
+        if self.gates and not any(name.endswith("_gate") for name in known):
+            raise ConfigError(f"{model.name} has no gates", ("probes", "gates"))
 
     def measure(self, model: Any, test: Any, history: list[dict[str, float]]) -> dict[str, float]:
         """Metrics of the probes that are asked for.

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from kerasref import data
 from kerasref.harness.context import Context
 from kerasref.harness.spec import Strict
-from kerasref.tasks import _dense, _inputs, _losses, _objects
+from kerasref.tasks import _dense, _inputs, _objects
 from kerasref.tasks._config import DataConfig, ModelConfig, TrainConfig
 from kerasref.tasks._probes import Probes
 
@@ -74,6 +74,7 @@ def run(config: Config, context: Context) -> dict[str, float]:
 
     from kerasref.harness import loop
     from kerasref.harness.strategy import synchronise_batch_norm
+    from kerasref.tasks import _losses
 
     strategy = context.start()
     keras.config.set_dtype_policy(config.train.precision)

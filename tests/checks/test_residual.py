@@ -48,7 +48,7 @@ def test_a_shortcut_keeps_information_but_adds_none():
     found = residual.information(values=16, levels=4)
     assert found["before"] == 4
     assert found["plain"] <= 2
-    assert found["largest_gain"] <= 0
+    assert found["gains"] == 0
     assert found["residual_minus_plain"] > 0
 
 

@@ -350,3 +350,12 @@ def test_an_open_claim_says_why(verdict, make_runs):
 def test_an_open_claim_has_no_metric(make_experiment):
     with pytest.raises(ConfigError, match="unknown key 'metric'"):
         make_experiment("{id: A1-1, open: no way to tell, metric: loss}")
+
+
+@pytest.mark.parametrize(("book", "word"), [(8.79, "erratum"), (8.7, "match")])
+def test_a_quoted_number_is_compared_with_its_source(make_experiment, book, word):
+    claim = f"{{id: A1-1, cites: 'He et al. 2016, table 1', prints: 8.7, book: {book}}}"
+    (found,) = judge(make_experiment(claim), [], "laptop")
+    assert found.word == word
+    assert found.statement == "He et al. 2016, table 1 has 8.7"
+    assert found.evidence == f"the book prints {book}; compared, not measured"

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from kerasref.models import (
     ResNet18,
-    ResNet34,
     ResNet50,
     ResNet50V2,
     ResNetCIFAR,
@@ -164,10 +163,9 @@ def test_squeeze_excitation_goes_to_the_stages_that_ask_for_it():
 
 
 def test_stages_halve_the_maps_and_double_the_filters():
-    model = structure(ResNet34)
+    model = structure(ResNet18)
     shapes = [
-        model.get_layer(f"conv{stage}_block{blocks}_out_act").output.shape[1:]
-        for stage, blocks in zip((2, 3, 4, 5), (3, 4, 6, 3), strict=True)
+        model.get_layer(f"conv{stage}_block2_out_act").output.shape[1:] for stage in (2, 3, 4, 5)
     ]
     assert shapes == [(56, 56, 64), (28, 28, 128), (14, 14, 256), (7, 7, 512)]
     projections = [name for name in names(model) if name.endswith("_0_conv")]
@@ -176,14 +174,14 @@ def test_stages_halve_the_maps_and_double_the_filters():
 
 @pytest.mark.parametrize(("stride_on", "strided"), [("1x1", "1"), ("3x3", "2")])
 def test_stride_is_on_the_convolution_named(stride_on, strided):
-    model = structure(ResNet50, stride_on=stride_on)
+    model = structure(ResNet50, stride_on=stride_on, blocks=(1, 1))
     for number in "123":
         strides = model.get_layer(f"conv3_block1_{number}_conv").strides
         assert strides == ((2, 2) if number == strided else (1, 1))
 
 
 def test_v2_halves_in_the_last_unit_of_a_stage():
-    model = structure(ResNet50V2)
+    model = structure(ResNet50V2, blocks=(2, 2, 1))
     strided = [
         layer.name
         for layer in model.layers
@@ -191,9 +189,8 @@ def test_v2_halves_in_the_last_unit_of_a_stage():
     ]
     assert strided == [
         "conv1_conv",
-        "conv2_block3_2_conv",
-        "conv3_block4_2_conv",
-        "conv4_block6_2_conv",
+        "conv2_block2_2_conv",
+        "conv3_block2_2_conv",
     ]
     biased = {
         layer.name.rsplit("_", 2)[-2]
@@ -204,7 +201,7 @@ def test_v2_halves_in_the_last_unit_of_a_stage():
 
 
 def test_resnext_groups_the_3x3_convolutions():
-    model = structure(ResNeXt50)
+    model = structure(ResNeXt50, blocks=(1,))
     kernel = model.get_layer("conv2_block1_2_conv").kernel
     assert tuple(kernel.shape) == (3, 3, 4, 128)
 

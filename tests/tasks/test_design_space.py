@@ -3,10 +3,18 @@
 import itertools
 
 import pytest
+import tensorflow as tf
 
+from kerasref import data, models
+from kerasref.analysis import counts
+from kerasref.harness import plan
 from kerasref.harness.context import Context
 from kerasref.harness.errors import ConfigError
+from kerasref.harness.library import Library
 from kerasref.tasks import design_space
+
+LIBRARY = Library()
+SPACES = [id for id in LIBRARY.paths if LIBRARY.experiment(id).task == "design_space"]
 
 
 def config(name="MLP", **changes):
@@ -98,3 +106,20 @@ def test_a_fallback_takes_the_place_of_the_data():
     )
     assert design_space.available(second)
     assert design_space.prepare(second) == ""
+
+
+@pytest.mark.parametrize("id", SPACES)
+def test_full_scale_spaces_resolve_and_their_nets_build(id):
+    runs = plan.alternatives(LIBRARY.experiment(id), plan.Options("paper", seeds=1))[0]
+    assert runs
+    for run in runs:
+        settings = run.settings
+        design_space.preflight(settings)
+        net = design_space.draw(settings, seed=0)[0]
+        source = data.SOURCES[settings.data.source]
+        shape = (settings.data.image_size,) * 2 + (source.shape[2],)
+        with tf.Graph().as_default():  # allocates no weights
+            model = getattr(models, net.builder)(
+                input_shape=shape, classes=source.classes, **net.arguments
+            )
+            assert counts.count(model).macs == net.macs
