@@ -111,7 +111,7 @@ def _cited(claim: CitationClaim) -> tuple[str, str]:
     return ("match" if claim.book == claim.prints else "erratum"), evidence
 
 
-def _measured(values: dict[int, float]) -> str:
+def _measured(values: dict[int, float], word: str = "measured") -> str:
     """`measured 60,850, 5 seeds`, or every value where seeds differ."""
     if not values:
         return "nothing measured"
@@ -119,7 +119,7 @@ def _measured(values: dict[int, float]) -> str:
         text = formatting.exact(next(iter(values.values())))
     else:
         text = ", ".join(formatting.exact(values[seed]) for seed in sorted(values))
-    return f"measured {text}, {formatting.count(len(values), 'seed')}"
+    return f"{word} {text}, {formatting.count(len(values), 'seed')}"
 
 
 def _bound(claim: BoundClaim, arms: Arms) -> tuple[str, str]:
@@ -147,6 +147,23 @@ def _above(value: float, claim: BoundClaim) -> bool:
     return value <= claim.at_most if claim.at_least is None else value >= claim.at_least
 
 
+def _compare_exactly(
+    claim: CompareClaim, first: dict[int, float], second: dict[int, float]
+) -> tuple[str, str]:
+    common = sorted(first.keys() & second.keys())
+    if not common:
+        return "open", "no seed in common"
+    differences = {seed: first[seed] - second[seed] for seed in common}
+    sign = 1 if claim.higher else -1
+    holds = all(_is_by(sign * difference, claim.by) for difference in differences.values())
+    return ("match" if holds else "mismatch"), _measured(differences, "difference")
+
+
+def _is_by(amount: float, by: float) -> bool:
+    """Whether one value is higher than another: by 0, more than equal; else at least by so much."""
+    return amount >= by > 0 or amount > by
+
+
 class _Comparison(NamedTuple):
     margin: float
     """How far the interval's weaker end lies beyond the claim; the worst epoch has the least."""
@@ -156,6 +173,8 @@ class _Comparison(NamedTuple):
 
 def _compare(claim: CompareClaim, arms: Arms) -> tuple[str, str]:
     first, second = (arms[variant] for variant in claim.variants)
+    if claim.exact:
+        return _compare_exactly(claim, _values(claim.metric, first), _values(claim.metric, second))
     if claim.epochs is None:
         whole = _compare_values(claim, _values(claim.metric, first), _values(claim.metric, second))
         return whole.word, whole.evidence
@@ -188,8 +207,7 @@ def _compare_values(
     margin = low - claim.by if math.isfinite(low) else -math.inf
     word = "inconclusive"
     if _decides(difference):
-        # "At least by" includes the amount itself; without an amount, equal is not higher.
-        if low > claim.by or low >= claim.by > 0:
+        if _is_by(low, claim.by):
             word = "reproduced"
         elif high < claim.by:
             word = "refuted"

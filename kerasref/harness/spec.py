@@ -140,12 +140,15 @@ class CompareClaim(MeasuredClaim):
 
     Variants are paired by seed. With `epochs: every` the claim must hold at every epoch of
     the per-epoch metric; with a number, at that epoch; otherwise at the end of the run.
+    Statistical (decided by the 95 % interval of the differences) unless `exact`: then it must
+    hold for every seed, and one is enough.
     """
 
     higher: str | None = None
     lower: str | None = None
     than: str
     by: float = Field(0.0, ge=0)
+    exact: bool = False
     epochs: Literal["every"] | Annotated[int, Field(ge=1)] | None = None
 
     @property
@@ -162,6 +165,8 @@ class CompareClaim(MeasuredClaim):
             raise ValueError("give exactly one of higher and lower")
         if self.subject == self.than:
             raise ValueError(f"compares {self.than!r} with itself")
+        if self.exact and self.epochs is not None:
+            raise ValueError("an exact claim is about the end of the run, not epochs")
         return self
 
 

@@ -359,3 +359,26 @@ def test_a_quoted_number_is_compared_with_its_source(make_experiment, book, word
     assert found.word == word
     assert found.statement == "He et al. 2016, table 1 has 8.7"
     assert found.evidence == f"the book prints {book}; compared, not measured"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "by", "word"),
+    [
+        ([3.0], [2.0], 0, "match"),
+        ([2.0], [2.0], 0, "mismatch"),
+        ([3.0], [2.0], 1, "match"),
+        ([3.0], [2.0], 2, "mismatch"),
+        ([3.0, 1.0], [2.0, 2.0], 0, "mismatch"),
+        ([math.nan], [2.0], 0, "mismatch"),
+    ],
+)
+def test_exact_comparisons_hold_for_every_seed(verdict, make_runs, a, b, by, word):
+    runs = [*make_runs("a", loss=a), *make_runs("b", loss=b)]
+    claim = f"{{id: A1-1, metric: loss, higher: a, than: b, by: {by}, exact: true}}"
+    assert verdict(claim, runs).word == word
+
+
+def test_an_exact_comparison_shows_its_difference(verdict, make_runs):
+    runs = [*make_runs("a", loss=[1000.0]), *make_runs("b", loss=[4000.0])]
+    found = verdict("{id: A1-1, metric: loss, lower: a, than: b, exact: true}", runs)
+    assert found.evidence == "difference -3,000, 1 seed"
