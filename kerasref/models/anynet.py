@@ -83,11 +83,7 @@ def anynet(
                 x = norm_act(x, f"{name}_0", activation=None)
             x = keras.layers.Add(name=f"{name}_add")([x, y])
             x = keras.layers.Activation("relu", name=f"{name}_out")(x)
-    if not common.include_top:
-        return common.features(start, x)
-
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    return common.model(start, common.classifier(x, "fc"))
+    return common.pooled(start, x)
 
 
 def _resnext(x, width, ratio, group, se_ratio, strides, name, options):

@@ -37,11 +37,17 @@ class Twin:
 
     Attributes:
         builder: its name there.
-        names: the name of its layer for the name of a layer of ours.
+        layers: the name of its layer for the name of a layer of ours.
+        classifier: our layer for its `predictions`.
     """
 
     builder: str
-    names: Callable[[str], str] = str
+    layers: Callable[[str], str] = str
+    classifier: str = "fc"
+
+    def names(self, name: str) -> str:
+        """The name of its layer for the name of a layer of ours, the classifier included."""
+        return "predictions" if name == self.classifier else self.layers(name)
 
     def load(self, model: keras.Model, common: Common) -> None:
         """Fill `model` with the weights that Keras publishes, downloaded or from its cache.
@@ -149,6 +155,27 @@ class Common:
         elif self.pooling == "max":
             x = keras.layers.GlobalMaxPooling2D(name="max_pool")(x)
         return self.model(start, x)
+
+    def pooled(
+        self,
+        start: Any,
+        x: Any,
+        *,
+        dropout: float = 0.0,
+        name: str = "fc",
+        auxiliary: Iterable[Any] = (),
+    ) -> keras.Model:
+        """`features`, or with the top average pooling, dropout and the classifier `name` on `x`.
+
+        With `auxiliary` outputs, those come after the predictions.
+        """
+        if not self.include_top:
+            return self.features(start, x)
+        x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+        if dropout:
+            x = keras.layers.Dropout(dropout, name="dropout")(x)
+        x = self.classifier(x, name)
+        return self.model(start, [x, *auxiliary] if auxiliary else x)
 
     def model(self, start: Any, x: Any) -> keras.Model:
         """The model from `start` to `x`, with its weights.

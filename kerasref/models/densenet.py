@@ -126,11 +126,7 @@ def densenet(
             x = transition(x, kept, f"pool{stage - 1}", pool=transition_pool, **options)
         x = dense_block(x, layers, growth_rate, f"conv{stage}", bottleneck=bottleneck, **options)
     x = norm_act(x, "final")
-    if not common.include_top:
-        return common.features(start, x)
-
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    return common.model(start, common.classifier(x, "fc"))
+    return common.pooled(start, x)
 
 
 def densenet_cifar(common, *, depth=40, growth_rate=12, theta=1.0, bottleneck=None):
@@ -235,11 +231,8 @@ def _kept(theta, x):
     return max(1, math.floor(theta * x.shape[-1]))
 
 
-_TWIN_NAMES = {"final_bn": "bn", "fc": "predictions"}
-
-
-def _twin_name(name):
-    return _TWIN_NAMES.get(name, name)
+def _keras_layer(name):
+    return "bn" if name == "final_bn" else name
 
 
 def _paper(name, blocks, params, twin=None):
@@ -257,7 +250,7 @@ def _paper(name, blocks, params, twin=None):
             "kernel_initializer": "he_normal",
             "default_shape": (224, 224, 3),
         },
-        twin=twin and building.Twin(twin, names=_twin_name),
+        twin=twin and building.Twin(twin, layers=_keras_layer),
         blocks=blocks,
     )
 

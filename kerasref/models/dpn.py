@@ -87,10 +87,7 @@ def dpn(
             y = _micro_block(x, width << stage, kept + added, groups, first, name)
             state, x = _advance(state, _split(y, kept), name)
     x = norm_act(x, "last")
-    if not common.include_top:
-        return common.features(start, x)
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    return common.model(start, common.classifier(x, "classifier"))
+    return common.pooled(start, x, name="classifier")
 
 
 def _micro_block(x, width, filters, groups, strides, name):

@@ -107,14 +107,7 @@ def googlenet(
             x = normalization("lrn", "norm1" if name == "pool1" else "norm2")(x)
         if with_heads and name in ("inception4a", "inception4d"):
             heads.append(_auxiliary(common, x, f"aux{len(heads) + 1}", style, width))
-    if not common.include_top:
-        return common.features(start, x)
-
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    if dropout:
-        x = keras.layers.Dropout(dropout, name="dropout")(x)
-    x = common.classifier(x, "fc")
-    return common.model(start, [x, *heads] if heads else x)
+    return common.pooled(start, x, dropout=dropout, auxiliary=heads)
 
 
 def _plan(module, stages, width):

@@ -76,6 +76,7 @@ def split(*branches: Any) -> Split:
 
 MAX = Pool("max")
 AVERAGE = Pool("average")
+DOWN = Pool("max", 3, 2, "valid")
 PATHS = ("1x1", "3x3", "5x5", "pool")
 
 # Branches of a module in the order of PATHS. Arguments: filters of 1x1; of the reduction before

@@ -18,13 +18,11 @@ form that TensorFlow's authors released and keras.applications has.
 
 from __future__ import annotations
 
-import keras
-
 from kerasref.models import building
 from kerasref.models.inception_modules import (
     AVERAGE,
+    DOWN,
     Conv,
-    Pool,
     Style,
     automatic_names,
     check_counts,
@@ -32,8 +30,6 @@ from kerasref.models.inception_modules import (
     split,
     windows,
 )
-
-_DOWN = Pool("max", 3, 2, "valid")
 
 
 def _a(pool):
@@ -67,18 +63,18 @@ STEM = (
     ("stem1", Conv(32, 3, 2, "valid")),
     ("stem2", Conv(32, 3, 1, "valid")),
     ("stem3", Conv(64, 3)),
-    ("stem_pool1", _DOWN),
+    ("stem_pool1", DOWN),
     ("stem4", Conv(80)),
     ("stem5", Conv(192, 3, 1, "valid")),
-    ("stem_pool2", _DOWN),
+    ("stem_pool2", DOWN),
 )
 REDUCTION_A = split(
-    Conv(384, 3, 2, "valid"), (Conv(64), Conv(96, 3), Conv(96, 3, 2, "valid")), _DOWN
+    Conv(384, 3, 2, "valid"), (Conv(64), Conv(96, 3), Conv(96, 3, 2, "valid")), DOWN
 )
 REDUCTION_B = split(
     (Conv(192), Conv(320, 3, 2, "valid")),
     (Conv(192), Conv(192, (1, 7)), Conv(192, (7, 1)), Conv(192, 3, 2, "valid")),
-    _DOWN,
+    DOWN,
 )
 
 
@@ -113,12 +109,7 @@ def inception_v3(common, *, dropout=0.0, se=None, blocks=(3, 4, 2)):
     least = building.minimum_size(windows(tuple(step for _, step in plan)))
     start = common.start(default=(299, 299, 3), minimum=least)
     *_, x = network(start, plan, Style(se=se)).values()
-    if not common.include_top:
-        return common.features(start, x)
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    if dropout:
-        x = keras.layers.Dropout(dropout, name="dropout")(x)
-    return common.model(start, common.classifier(x, "fc"))
+    return common.pooled(start, x, dropout=dropout)
 
 
 _names = automatic_names(_plan((3, 4, 2)))
@@ -136,7 +127,5 @@ InceptionV3 = building.variant(
             "BN momentum 0.9 and epsilon 1e-5; the released code has 0.9997 and 1e-3.",
         ),
     ),
-    twin=building.Twin(
-        "InceptionV3", names=lambda name: "predictions" if name == "fc" else _names(name)
-    ),
+    twin=building.Twin("InceptionV3", layers=_names),
 )

@@ -21,13 +21,11 @@ from __future__ import annotations
 
 import dataclasses
 
-import keras
-
 from kerasref.models import building
 from kerasref.models.inception_modules import (
     AVERAGE,
+    DOWN,
     Conv,
-    Pool,
     Residual,
     Style,
     automatic_names,
@@ -36,8 +34,6 @@ from kerasref.models.inception_modules import (
     split,
     windows,
 )
-
-_DOWN = Pool("max", 3, 2, "valid")
 
 
 def _valid(filters, strides=1):
@@ -49,25 +45,25 @@ STEM_V4 = (
     _valid(32, 2),
     _valid(32),
     Conv(64, 3),
-    split(_DOWN, _valid(96, 2)),
+    split(DOWN, _valid(96, 2)),
     split(
         (Conv(64), _valid(96)),
         (Conv(64), Conv(64, (7, 1)), Conv(64, (1, 7)), _valid(96)),
     ),
-    split(_valid(192, 2), _DOWN),
+    split(_valid(192, 2), DOWN),
 )
 STEM_V1 = (
     _valid(32, 2),
     _valid(32),
     Conv(64, 3),
-    _DOWN,
+    DOWN,
     Conv(80),
     _valid(192),
     _valid(256, 2),
 )
 STEM_RELEASED = (
     *STEM_V1[:6],
-    _DOWN,
+    DOWN,
     split(
         Conv(96),
         (Conv(48), Conv(64, 5)),
@@ -103,13 +99,13 @@ C_V4 = split(
 
 def _reduction_a(first, second, third, alone):
     """Figure 7; k, l, m and n of table 1."""
-    return split(_valid(alone, 2), (Conv(first), Conv(second, 3), _valid(third, 2)), _DOWN)
+    return split(_valid(alone, 2), (Conv(first), Conv(second, 3), _valid(third, 2)), DOWN)
 
 
 REDUCTION_B_V4 = split(
     (Conv(192), _valid(192, 2)),
     (Conv(256), Conv(256, (1, 7)), Conv(320, (7, 1)), _valid(320, 2)),
-    _DOWN,
+    DOWN,
 )
 
 
@@ -131,7 +127,7 @@ def _reduction_b(two, three, four):
         (Conv(256), _valid(384, 2)),
         (Conv(256), _valid(two, 2)),
         (Conv(256), Conv(three, 3), _valid(four, 2)),
-        _DOWN,
+        DOWN,
     )
 
 
@@ -228,12 +224,7 @@ def _finish(common, plan, dropout, se):
     least = building.minimum_size(windows(tuple(step for _, step in plan)))
     start = common.start(default=(299, 299, 3), minimum=least)
     *_, x = network(start, plan, Style(se=se)).values()
-    if not common.include_top:
-        return common.features(start, x)
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    if dropout:
-        x = keras.layers.Dropout(dropout, name="dropout")(x)
-    return common.model(start, common.classifier(x, "fc"))
+    return common.pooled(start, x, dropout=dropout)
 
 
 _BN = "BN momentum 0.9 and epsilon 1e-5; the paper names none."
@@ -299,7 +290,5 @@ InceptionResNetV2Slim = building.variant(
     fixed={"version": "released"},
     scale=(0.17, 0.1, 0.2),
     blocks=(10, 20, 10),
-    twin=building.Twin(
-        "InceptionResNetV2", names=lambda name: "predictions" if name == "fc" else _names(name)
-    ),
+    twin=building.Twin("InceptionResNetV2", layers=_names),
 )

@@ -19,8 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import keras
-
 from kerasref.layers.arguments import check_positive_integer
 from kerasref.models import building
 from kerasref.models.blocks import max_pool
@@ -128,14 +126,7 @@ def resnet(
                 se=gates[stage],
             )
     x = style.place(x, "post", ORDERS[order].end)
-    if not common.include_top:
-        return common.features(start, x)
-    x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    return common.model(start, common.classifier(x, "fc"))
-
-
-def _keras_name(name):
-    return "predictions" if name == "fc" else name
+    return common.pooled(start, x)
 
 
 UNITS = {
@@ -171,7 +162,7 @@ def _v1(depth, *ledger):
             "keras.applications; timm; dlnotes 1.5",
         ),
         fixed=_FIXED | {"bottleneck": bottleneck},
-        twin=building.Twin(name, names=_keras_name) if bottleneck else None,
+        twin=building.Twin(name) if bottleneck else None,
         blocks=UNITS[depth],
     )
 
@@ -198,7 +189,7 @@ def _v2(depth, *ledger):
             deviations,
         ),
         fixed=_FIXED | (form if bottleneck else {}),
-        twin=building.Twin(name, names=_keras_name) if bottleneck else None,
+        twin=building.Twin(name) if bottleneck else None,
         blocks=UNITS[depth],
         order="preactivation",
         stride_on="3x3" if bottleneck else "1x1",

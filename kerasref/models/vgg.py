@@ -219,10 +219,6 @@ def small_vgg(
     )
 
 
-def _twin_layer(name):
-    return "predictions" if name == "fc3" else name
-
-
 def _form(convolutions, filters=(64, 128, 256, 512, 512), default_shape=(224, 224, 3)):
     return {
         "convolutions": convolutions,
@@ -294,7 +290,7 @@ VGG16 = building.variant(
     "VGG-D, the usual VGG-16: 13 convolutions, 138,357,544 parameters.",
     _paper("M1.2-5"),
     fixed=_form(D),
-    twin=building.Twin("VGG16", names=_twin_layer),
+    twin=building.Twin("VGG16", classifier="fc3"),
 )
 
 VGG19 = building.variant(
@@ -303,7 +299,7 @@ VGG19 = building.variant(
     "VGG-E: 16 convolutions, 143,667,240 parameters.",
     _paper("M1.2-6", "M1.2-7"),
     fixed=_form(E),
-    twin=building.Twin("VGG19", names=_twin_layer),
+    twin=building.Twin("VGG19", classifier="fc3"),
 )
 
 VGG11D2L = building.variant(

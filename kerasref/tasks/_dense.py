@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasref.tasks import _objects
 from kerasref.tasks._config import ModelConfig
-from kerasref.tasks._inputs import Inputs
+from kerasref.tasks._inputs import Inputs, one_pass
 
 
 def measure(
@@ -44,8 +44,7 @@ def measure(
     on_whole = tf.function(lambda x: sliding(x, training=False))
     right: dict[str, float] = collections.defaultdict(float)
     total = 0.0
-    once = inputs.whole.dataset(0, tf.distribute.InputContext(1, 0, 1)).take(inputs.whole.steps)
-    for x, y, weight in once:
+    for x, y, weight in one_pass(inputs.whole):
         last = x.shape[1] - size
         corners = [(0, 0), (0, last), (last, 0), (last, last), (last // 2, last // 2)]
         crops = [x[:, row : row + size, column : column + size] for row, column in corners]

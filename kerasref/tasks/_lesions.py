@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasref.harness.errors import ConfigError
+from kerasref.tasks._inputs import one_pass
 
 _DRAWS = 5
 
@@ -85,10 +86,8 @@ def measure(
 
 
 def _labelled(test: Any, examples: int) -> tuple[np.ndarray, np.ndarray]:
-    import tensorflow as tf
-
     images, labels = [], []
-    for x, y, weight in test.dataset(0, tf.distribute.InputContext(1, 0, 1)).take(test.steps):
+    for x, y, weight in one_pass(test):
         real = weight.numpy() > 0
         images.append(x.numpy()[real])
         labels.append(y.numpy()[real])

@@ -15,6 +15,9 @@ from kerasref.harness.spec import Strict
 from kerasref.search.design_space import SPACES, Net, Space
 from kerasref.tasks import _objects, classify
 from kerasref.tasks._config import DataConfig, ModelConfig, TrainConfig
+from kerasref.tasks.classify import alternatives, available, prepare
+
+__all__ = ["Config", "alternatives", "available", "preflight", "prepare", "run"]
 
 RESULTS_VERSION = 1
 
@@ -57,21 +60,6 @@ class Config(Strict):
     train: TrainConfig
     nets: int = Field(1, ge=1)
     early: int = Field(1, ge=1)
-
-
-def alternatives(config: Config) -> list[Config]:
-    """The configuration with its data source, then with each fallback."""
-    return [config.model_copy(update={"data": choice}) for choice in config.data.alternatives()]
-
-
-def available(config: Config) -> bool:
-    """True if the data source is prepared."""
-    return classify.available(config)
-
-
-def prepare(config: Config) -> str:
-    """Prepare the data source; returns what went wrong, or nothing."""
-    return classify.prepare(config)
 
 
 def preflight(config: Config) -> None:
