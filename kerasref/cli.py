@@ -88,7 +88,12 @@ def _parser() -> _Parser:
     sub.add_argument("ids", nargs="+", metavar="ID", help="experiment id, book/section or book")
     _add_run_options(sub)
     sub.add_argument("--jobs", type=_positive, help="worker processes (default: one per core)")
-    sub.add_argument("--threads", type=_positive, default=1, help="CPU threads per run (default 1)")
+    sub.add_argument(
+        "--threads",
+        type=_positive,
+        default=1,
+        help="CPU threads per run (default 1; all where speed is measured)",
+    )
     sub.add_argument("--force", action="store_true", help="run again what has finished")
     sub.add_argument("--dry-run", action="store_true", help="say what would run, and run nothing")
     sub.add_argument("--cluster", metavar="ADDRESS", help="submit to this Dask scheduler")
@@ -138,14 +143,12 @@ def _parser() -> _Parser:
     sub = add(
         "bench",
         _bench,
-        "Measure builders against keras.applications and what the harness costs; write "
+        "Measure the speed of builders and harness anew (experiments/bench/*.yaml), and write "
         "reports/bench.md.",
-        "bench harness ResNet50",
+        "bench twins",
     )
-    sub.add_argument(
-        "names", nargs="*", metavar="NAME", help="harness or a builder (default: everything)"
-    )
-    sub.add_argument("--json", action="store_true")
+    sub.add_argument("names", nargs="*", metavar="NAME", help="experiments (default: all)")
+    _add_run_options(sub)
 
     sub = add("ui", _ui, "Open MLflow's UI on the project's store.", "ui --port 5000")
     sub.add_argument("--port", type=_positive, default=5000)
@@ -232,8 +235,8 @@ def _launch(args: argparse.Namespace) -> int:
     return launch.launch(args.workers, command)
 
 
-def _bench(args: argparse.Namespace) -> None:
-    commands.bench(args.names, as_json=args.json)
+def _bench(args: argparse.Namespace) -> int:
+    return commands.bench(args.names, _options(args))
 
 
 def _ui(args: argparse.Namespace) -> None:

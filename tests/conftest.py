@@ -73,6 +73,27 @@ def hear_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+# Measures, so nothing else may run beside it: says how many cores it got and when it ran.
+ALONE = """\
+import os, pathlib, time
+from kerasref.harness.spec import Strict
+
+RESULTS_VERSION = 1
+EXCLUSIVE = True
+
+
+class Config(Strict):
+    value: float = 1.0
+    gate: str = ""
+
+
+def run(config, context):
+    began = time.time()
+    time.sleep(0.1)
+    return {"began": began, "ended": time.time(), "pid": os.getpid(), "threads": context.threads}
+"""
+
+
 class Project:
     """A project under `root`; experiments are called `manual/1.1/<name>`."""
 
@@ -175,9 +196,10 @@ class Project:
 
 @pytest.fixture(scope="session")
 def toy_tasks(tmp_path_factory):
-    """A directory with the task `toy`, and what makes Python find it among kerasref's tasks."""
+    """A directory with two tasks, and what makes Python find them among kerasref's."""
     directory = tmp_path_factory.mktemp("tasks")
     (directory / "toy.py").write_text(TOY)
+    (directory / "alone.py").write_text(ALONE)
     code = f"import kerasref.tasks\nkerasref.tasks.__path__.append({str(directory)!r})\n"
     (directory / "sitecustomize.py").write_text(code)
     return directory

@@ -92,6 +92,34 @@ def count(model: keras.Model) -> Counts:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class MemoryAccess:
+    """Numbers that the layers with MACs move in a forward pass.
+
+    `activations` are their inputs and outputs, per example; `weights` are read once per batch.
+    """
+
+    activations: int
+    weights: int
+
+
+def memory_access(model: keras.Model) -> MemoryAccess:
+    """What the book's chapter 2 calls MAC, the memory access cost, of a whole model.
+
+    Layers without MACs (normalisation, activation, pooling, addition) are taken to cost nothing, as
+    if they were fused with their neighbours: a lower bound.
+
+    Raises:
+        ValueError: as `layer_table`.
+    """
+    moved, weights = 0, {}
+    for _, layer, inputs, output, node in _calls(model):
+        if _macs(layer, inputs, output, node):
+            moved += sum(math.prod(shape[1:]) for shape in inputs) + math.prod(output[1:])
+            weights[id(layer)] = _size(layer.weights)
+    return MemoryAccess(moved, sum(weights.values()))
+
+
 def connections(model: keras.Model) -> dict[str, int]:
     """Connections of each layer as LeCun et al. 1998 count them: every input and bias of a unit.
 

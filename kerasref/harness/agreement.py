@@ -10,6 +10,18 @@ from kerasref.analysis.statistics import mean_interval
 from kerasref.harness import formatting
 from kerasref.harness.records import Record
 
+_TIMINGS = (
+    "seconds",
+    "per_second",
+    "speed",
+    "spread",
+    "floor",
+    "peak",
+    "bandwidth",
+    "overhead",
+    "mlflow_share",
+)
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -55,7 +67,7 @@ class Agreement:
 def compare(records: Sequence[Record], published: Sequence[Record]) -> Agreement:
     """Compare runs with published runs: by hash, then by variant's means.
 
-    Timings (metrics named `*seconds*` or `*per_second*`) are left out.
+    Timings and what is derived from them (see `is_timing`) are left out.
     """
     by_hash = {record.hash: record for record in published}
     pairs = [(record, by_hash[record.hash]) for record in records if record.hash in by_hash]
@@ -74,7 +86,7 @@ def compare(records: Sequence[Record], published: Sequence[Record]) -> Agreement
 
 def is_timing(metric: str) -> bool:
     """True for metrics that differ from one run to the next on the same machine."""
-    return "seconds" in metric or "per_second" in metric
+    return any(word in metric for word in _TIMINGS)
 
 
 def _difference(record: Record, other: Record) -> tuple[float, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -217,20 +216,13 @@ def data_prepare(name: str, directory: Path | None, force: bool) -> None:
         raise KerasrefError(str(error)) from None
 
 
-def bench(names: list[str], as_json: bool) -> None:
-    """Measure, and write each result to the record and its page as soon as it is there."""
-    from kerasref import bench as benches
-    from kerasref.bench import page
-
-    library = Library()
-    console = _console(stderr=True)
-    measured = {}
-    for name, result in benches.measure(names, library.root, console.print):
-        measured[name] = result
-        path = page.update(library.root / "reports", name, result)
-        console.print(f"wrote {_relative(path, library.root)}")
-    if as_json:
-        print(json.dumps(measured))
+def bench(names: list[str], options: Options) -> int:
+    """Measure experiments of the book `bench` anew, and write its report; 1 if any run failed."""
+    ids = [f"bench/{name}" for name in names] or ["bench"]
+    settings = {"jobs": 1, "threads": 1, "force": True, "dry_run": False, "cluster": None}
+    status = run(ids, options, **settings)
+    report(ids, options.profile, "store", None)
+    return status
 
 
 def ui(port: int) -> None:

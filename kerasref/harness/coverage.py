@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kerasref.harness import formatting
-from kerasref.harness.library import LedgerRow, Library
+from kerasref.harness.library import LedgerRow, Library, split_section
 from kerasref.harness.records import Record
 from kerasref.harness.spec import DEFAULT_PROFILE, OpenClaim
 from kerasref.harness.verdicts import UNTESTED, Verdict, judge, row_verdict
@@ -117,9 +117,10 @@ def assess(
 def section_rows(library: Library, section_id: str) -> list[LedgerRow]:
     """A section's ledger rows, and those of other sections that its experiments name.
 
-    The chapter of a book without sections (`yousan/11`) has the rows of that chapter.
+    The chapter of a book without sections (`yousan/11`) has the rows of that chapter; a book whose
+    experiments stand in no section has all its rows.
     """
-    book, section = section_id.split("/")
+    book, section = split_section(section_id)
     named = {
         ledger_id
         for id in library.paths
@@ -128,4 +129,4 @@ def section_rows(library: Library, section_id: str) -> list[LedgerRow]:
     }
     own = (section, f"chapter {section}")
     ledger = library.ledger.get(book, {})
-    return [row for row in ledger.values() if row.section in own or row.id in named]
+    return [row for row in ledger.values() if not section or row.section in own or row.id in named]

@@ -56,9 +56,15 @@ class Library:
 
     @cached_property
     def paths(self) -> dict[str, Path]:
-        """Experiment id -> its file, sorted by id."""
+        """Experiment id -> its file, sorted by id.
+
+        A book's experiments stand in a directory per section, or in the book's own.
+        """
         base = self.root / "experiments"
-        files = base.glob("*/*/*.yaml")
+        files = [
+            *base.glob("*/*/*.yaml"),
+            *set(base.glob("*/*.yaml")) - set(base.glob("*/book.yaml")),
+        ]
         ids = {path.relative_to(base).with_suffix("").as_posix(): path for path in files}
         return dict(sorted(ids.items()))
 
@@ -153,9 +159,15 @@ class Library:
         return [self.experiment(id) for id in chosen]
 
 
+def split_section(section_id: str) -> tuple[str, str]:
+    """`("dlnotes", "1.1")` for `dlnotes/1.1`; `("bench", "")` for a book without sections."""
+    book, _, section = section_id.partition("/")
+    return book, section
+
+
 def _prefixes(id: str) -> list[str]:
-    book, section, _ = id.split("/")
-    return [book, f"{book}/{section}", id]
+    parts = id.split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts) + 1)]
 
 
 def _names(wanted: str, id: str) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import hashlib
 import importlib
 import json
 import pkgutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -43,7 +43,7 @@ class Run:
     book_data: str = ""
     ledger: tuple[str, ...] = ()
 
-    @cached_property
+    @functools.cached_property
     def hash(self) -> str:
         """Content hash: of experiment, task version, configuration, seed and strategy."""
         content = {
@@ -102,8 +102,13 @@ class Options:
 
 
 def task_names() -> list[str]:
-    package = importlib.import_module("kerasref.tasks")
-    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    """Names of the tasks there are."""
+    return _task_names(tuple(importlib.import_module("kerasref.tasks").__path__))
+
+
+@functools.cache
+def _task_names(directories: tuple[str, ...]) -> list[str]:
+    names = [module.name for module in pkgutil.iter_modules(directories)]
     return [name for name in names if not name.startswith("_")]
 
 
@@ -112,7 +117,9 @@ def task_module(name: str) -> ModuleType:
 
     Optional: `alternatives(config)` lists the configuration and its fallbacks, in order of
     preference; `available(config)` says whether what it needs is there; `prepare(config)`
-    fetches it; `preflight(config)` finds mistakes that only a started backend can see.
+    fetches it; `preflight(config)` finds mistakes that only a started backend can see;
+    `EXCLUSIVE = True` marks a task that measures speed: its runs come last, one at a time, each in
+    a new process with all cores.
     """
     if name not in task_names():
         raise ConfigError(f"no task {name!r}" + did_you_mean(name, task_names()))

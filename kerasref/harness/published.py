@@ -87,7 +87,7 @@ def read_all(reports: Path) -> dict[str, list[Record]]:
     base = reports / "data"
     ids = [
         path.relative_to(base).with_suffix("").as_posix()
-        for path in sorted(base.glob("*/*/*.csv"))
+        for path in sorted([*base.glob("*/*.csv"), *base.glob("*/*/*.csv")])
         if not path.name.endswith(_HISTORY)
     ]
     return {id: read(reports, id) for id in ids}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kerasref.harness import figures, files, formatting, markdown, tables
 from kerasref.harness.coverage import Records, RowStatus, assess, section_rows
-from kerasref.harness.library import Library
+from kerasref.harness.library import Library, split_section
 from kerasref.harness.provenance import describe, make_target, scale_label, surrogate_label
 from kerasref.harness.records import Record
 from kerasref.harness.scoreboard import book_title, section_title, summary
@@ -59,7 +59,7 @@ def write_section(
         failures = (failed or {}).get(experiment.id, ())
         bodies.append(_experiment(experiment, runs, verdicts, failures, list(pictures), profile))
     path = out_dir / f"{section_id}.md"
-    _replace_figures(out_dir / "figures" / section_id, drawn)
+    _replace_figures(out_dir / "figures", section_id, drawn)
     head = _head(library, section_id, experiments, statuses, records, profile)
     files.replace(path, markdown.page([*head, *bodies]))
     return path
@@ -87,7 +87,8 @@ def _head(
     records: Records,
     profile: str,
 ) -> list[str]:
-    book, section = section_id.split("/")
+    book, section = split_section(section_id)
+    title = f"{section} {section_title(library, book, section)}".strip()
     by = f", {library.books[book].author}" if book in library.books else ""
     runs = [(experiment, _runs(experiment, records, profile)) for experiment in experiments]
     surrogates = {surrogate_label(experiment, used) for experiment, used in runs}
@@ -105,14 +106,19 @@ def _head(
         for status in statuses
     ]
     return [
-        f"# {section} {section_title(library, book, section)}".rstrip(),
-        f"{book_title(library, book)}{by}. [Scoreboard](../README.md).",
+        f"# {title or book_title(library, book)}",
+        f"{book_title(library, book)}{by}. [Scoreboard]({_up(section_id)}README.md).",
         "\n>\n".join(f"> {warning}" for warning in warnings),
         f"Regenerate with `{make_target(section_id, profile)}`.",
         "## Summary",
         f"**{summary(statuses)}.**",
         markdown.table(["id", "what the book says", "kind", "verdict", "experiment"], lines),
     ]
+
+
+def _up(section_id: str) -> str:
+    """From a section's page to the directory of all reports."""
+    return "../" * section_id.count("/")
 
 
 def _row_word(status: RowStatus) -> str:
@@ -153,7 +159,8 @@ def _experiment(
     if runs:
         parts += [_table(experiment, runs, labels)]
         parts += [
-            f"![{markdown.text(_caption(experiment, figure))}](../figures/{picture})"
+            f"![{markdown.text(_caption(experiment, figure))}]"
+            f"({_up(experiment.section_id)}figures/{picture})"
             for figure, picture in zip(experiment.figures, pictures, strict=True)
         ]
     else:
@@ -254,10 +261,10 @@ def _caption(experiment: Experiment, figure: Figure) -> str:
     return figure.caption or f"{experiment.title}: {figure.metric}"
 
 
-def _replace_figures(directory: Path, drawn: dict[str, bytes]) -> None:
+def _replace_figures(directory: Path, section_id: str, drawn: dict[str, bytes]) -> None:
     """Write a section's figures and remove those it no longer has."""
     for path, content in drawn.items():
-        files.replace(directory.parents[1] / path, content)
-    for old in directory.glob("*.png"):
-        if f"{directory.parent.name}/{directory.name}/{old.name}" not in drawn:
+        files.replace(directory / path, content)
+    for old in (directory / section_id).glob("*.png"):
+        if f"{section_id}/{old.name}" not in drawn:
             old.unlink()

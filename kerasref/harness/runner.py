@@ -38,6 +38,11 @@ class Job:
     force: bool = False
 
     @property
+    def exclusive(self) -> bool:
+        """Whether the run needs the machine to itself."""
+        return getattr(task_module(self.run.task), "EXCLUSIVE", False)
+
+    @property
     def state(self) -> Path:
         return self.root / ".kerasref"
 
@@ -249,6 +254,6 @@ def _follow(job: Job, agree: Callable[[bool], bool]) -> Outcome:
     return Outcome(job.run, "finished")
 
 
-def default_jobs() -> int:
-    """As many workers as this process may use cores."""
+def cores() -> int:
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

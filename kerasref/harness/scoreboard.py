@@ -115,7 +115,7 @@ def _book_table(library: Library, book: str, statuses: list[RowStatus], out_dir:
         rows = sections[section]
         reports = dict.fromkeys(id.rsplit("/", 1)[0] for row in rows for id in row.experiments)
         links = [
-            f"[{report.split('/')[1]}]({report}.md)"
+            f"[{report.rpartition('/')[2]}]({report}.md)"
             for report in reports
             if (out_dir / f"{report}.md").exists()
         ]

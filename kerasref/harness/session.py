@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kerasref.harness import runner, tracking
@@ -100,19 +100,28 @@ class Session:
         display: Display,
         outcomes: list[Outcome],
     ) -> None:
+        """Run the jobs side by side, then, one at a time, those that need the machine alone."""
+
         def ended(outcome: Outcome) -> None:
             outcomes.append(outcome)
             display.outcome(outcome)
 
-        with contextlib.ExitStack() as stack:
-            if self.cluster:
-                executor = stack.enter_context(runner.dask_executor(self.cluster))
-            else:
-                count = min(self.jobs or runner.default_jobs(), len(jobs))
-                log = self.library.state / "workers.log"
-                executor = stack.enter_context(Workers(count, display.message, log))
-            self._preflight(executor, jobs, experiments)
-            runner.run_all(jobs, executor, ended)
+        alone = [replace(job, threads=runner.cores()) for job in jobs if job.exclusive]
+        shared = [job for job in jobs if not job.exclusive]
+        waves = [wave for wave in (shared, *([job] for job in alone)) if wave]
+        for number, wave in enumerate(waves):
+            with self._executor(wave, display) as executor:
+                if number == 0:
+                    self._preflight(executor, jobs, experiments)
+                runner.run_all(wave, executor, ended)
+
+    def _executor(self, jobs: list[Job], display: Display) -> contextlib.AbstractContextManager:
+        if self.cluster:
+            return runner.dask_executor(self.cluster)
+        log = self.library.state / "workers.log"
+        if jobs[0].exclusive:
+            return Workers(1, display.message, log, warm=False)
+        return Workers(min(self.jobs or runner.cores(), len(jobs)), display.message, log)
 
     def _preflight(self, executor: Any, jobs: list[Job], experiments: list[Experiment]) -> None:
         runs = list({(job.run.experiment, job.run.variant): job.run for job in jobs}.values())

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from kerasref.harness.errors import KerasrefError
+from kerasref.harness.library import split_section
 from kerasref.harness.locks import lock
 from kerasref.harness.plan import Run
 from kerasref.harness.records import Record
@@ -209,7 +210,7 @@ class Store:
             f"attributes.status = 'RUNNING' and tags.`{PREFIX}hash` = '{run.hash}' "
             f"and tags.`{PREFIX}host` = '{socket.gethostname()}'",
         )
-        book, section, _ = run.experiment.split("/")
+        book, section = split_section(run.experiment.rpartition("/")[0])
         mine = {
             "hash": run.hash,
             "variant": run.variant,

@@ -34,6 +34,7 @@ class Workers(Executor):
 
     Args:
         count: number of processes.
+        warm: whether a process takes one call after another, or each call gets a new one.
         on_message: called, in a thread of this process, with whatever a call passes to `send`.
         log: file that takes what the workers print (TensorFlow is talkative).
     """
@@ -43,7 +44,10 @@ class Workers(Executor):
         count: int,
         on_message: Callable[[Any], None] | None = None,
         log: Path | None = None,
+        *,
+        warm: bool = True,
     ):
+        self._warm = warm
         self._on_message = on_message or (lambda message: None)
         self._log = log
         self._calls: queue.SimpleQueue = queue.SimpleQueue()
@@ -93,6 +97,9 @@ class Workers(Executor):
                     process, pipe = self._start()
                 pipe.send(work)
                 result, error = self._answer(pipe)
+                if not self._warm:
+                    self._end(process, pipe)
+                    process = None
             except (EOFError, OSError):
                 if process is not None:
                     process.kill()

@@ -23,6 +23,14 @@ def test_student_t_table():
     assert half_width == pytest.approx(2.776445 * math.sqrt(0.5), rel=1e-6)
 
 
+@pytest.mark.parametrize("n", range(2, 15))
+def test_quantiles_are_scipys(n):
+    sample = [float(i) for i in range(n)]
+    error = math.sqrt(sum((i - (n - 1) / 2) ** 2 for i in sample) / (n - 1) / n)
+    expected = stats.t.ppf(0.975, n - 1) * error
+    assert mean_interval(sample).half_width == pytest.approx(expected, rel=1e-14)
+
+
 @given(values)
 def test_interval_equals_scipys(sample):
     expected = stats.ttest_1samp(sample, 0.0).confidence_interval(0.95)

@@ -3,14 +3,14 @@
 import pytest
 
 from kerasref.harness.errors import ConfigError, KerasrefError
-from kerasref.harness.library import Library, home
+from kerasref.harness.library import Library, home, split_section
 
 
 def place(root, *ids):
     for id in ids:
         path = root / "experiments" / f"{id}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        book, section, _ = id.split("/")
+        book, section = split_section(id.rpartition("/")[0])
         path.write_text(
             f"id: {id}\ntitle: T\nquestion: Q\ntask: classify\nvariants: {{a: {{}}}}\n"
             f"source: {{book: {book}, section: '{section}', ledger: [A1-1]}}\n"

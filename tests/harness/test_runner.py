@@ -53,6 +53,19 @@ def test_one_warm_worker_does_all_runs_and_none_twice(project, gated):
     assert statuses["a-1"] == ["FINISHED"]
 
 
+def test_exclusive_runs_come_last_one_at_a_time_in_new_processes_with_all_cores(project):
+    measured = project.add("measured", "variants: {a: {value: 1}, b: {value: 2}}", task="alone")
+    trained = project.add("trained", "variants: {a: {value: 1}, b: {value: 2}, c: {value: 3}}")
+    _, err = project.run("run", measured, trained, "--jobs", "2")
+    assert "5 finished" in err
+    runs = sorted(project.runs("measured"), key=lambda run: run.data.metrics["began"])
+    others = [run.info.end_time / 1000 for run in project.runs("trained")]
+    assert max(others) <= runs[0].data.metrics["began"]
+    assert runs[0].data.metrics["ended"] <= runs[1].data.metrics["began"]
+    assert len({run.data.metrics["pid"] for run in runs}) == 2
+    assert {run.data.metrics["threads"] for run in runs} == {runner.cores()}
+
+
 def test_a_failing_run_fails_only_itself(project):
     id = project.add(
         "trial", 'variants: {a: {}, bad: {fail: "no luck\\nsecond line"}, c: {value: 3}}'

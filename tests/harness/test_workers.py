@@ -35,6 +35,15 @@ def test_a_worker_stays_for_the_next_call(make_workers):
     assert pids != {os.getpid()}
 
 
+def test_every_call_may_have_a_process_of_its_own(make_workers):
+    workers = make_workers(1, warm=False)
+    calls = [workers.submit(os.getpid) for _ in range(3)]
+    assert len({call.result() for call in calls}) == 3
+    with pytest.raises(ZeroDivisionError):
+        workers.submit(operator.truediv, 1, 0).result()
+    assert workers.submit(abs, -1).result() == 1
+
+
 def test_results_errors_and_order(make_workers):
     workers = make_workers(2)
     calls = [workers.submit(operator.truediv, 6, n) for n in (1, 2, 0, 3)]

@@ -1,4 +1,4 @@
-"""The harness against loops written by hand, on one thread; seconds are wall time."""
+"""Task `overhead`: an epoch of a recorded, checkpointed run against loops written by hand."""
 
 from __future__ import annotations
 
@@ -12,24 +12,66 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from kerasref import data
+from kerasref.harness.context import Context
+from kerasref.harness.spec import Strict
+from kerasref.tasks import _inputs, _objects
+from kerasref.tasks._config import DataConfig, ModelConfig
 
-EXAMPLES, BATCH, EPOCHS, REPEATS = 60_000, 128, 3, 3
+RESULTS_VERSION = 1
+EXCLUSIVE = True
 
 
-def measure() -> dict[str, Any]:
-    """Figures by name: medians over repeats, and the images' source."""
-    from kerasref.bench import layers
-    from kerasref.harness import strategy
+class Config(Strict):
+    """`model` is trained for `epochs` three times: as a run, by hand, and by `Model.fit`."""
 
-    strategy.start("one", threads=1)
-    source = "fashion_mnist" if data.is_available("fashion_mnist") else "random images"
+    model: ModelConfig
+    data: DataConfig
+    epochs: int = Field(3, ge=2)
+
+
+def alternatives(config: Config) -> list[Config]:
+    """The configuration with its data source, then with each fallback."""
+    return [config.model_copy(update={"data": choice}) for choice in config.data.alternatives()]
+
+
+def available(config: Config) -> bool:
+    """True if the data source is prepared."""
+    return data.is_available(config.data.source)
+
+
+def preflight(config: Config) -> None:
+    """Raises ConfigError for an unknown builder or argument."""
+    _objects.builder(config.model)
+
+
+def run(config: Config, context: Context) -> dict[str, float]:
+    """Train the three ways, one after another, with SGD, batch and shuffling alike.
+
+    Metrics: `run_epoch_seconds`, `hand_written_epoch_seconds`, `model_fit_epoch_seconds`, of an
+    epoch with its evaluation, without the first, which traces; `overhead_over_hand_written` and
+    `overhead_over_model_fit`, the first over each of the others, less 1; `mlflow_share`, MLflow's
+    part of the run's wall time; `list_seconds`, of `kerasref list` (median of five).
+    """
+    from kerasref.tasks import _timing
+
+    context.start()
+    context.tag("device", f"1 x CPU ({_timing.machine()})")
+    inputs = _inputs.load(config.data, context.seed)
+    context.tag("data_fingerprint", inputs.fingerprint)
+    recorded, share = _recorded(config, context.seed)
+    by_hand = _hand_written(config, context.seed)
+    by_fit = _model_fit(config, context.seed)
     return {
-        "images": source,
+        "run_epoch_seconds": recorded,
+        "hand_written_epoch_seconds": by_hand,
+        "model_fit_epoch_seconds": by_fit,
+        "overhead_over_hand_written": recorded / by_hand - 1,
+        "overhead_over_model_fit": recorded / by_fit - 1,
+        "mlflow_share": share,
         "list_seconds": _seconds_of_list(),
-        **layers.grouped_convolution(),
-        **_overhead(source),
     }
 
 
@@ -44,46 +86,13 @@ def _seconds_of_list() -> float:
     return statistics.median(once() for _ in range(5))
 
 
-def _overhead(source: str) -> dict[str, float]:
-    """Epoch of a recorded, checkpointed run against a hand-written loop and `model.fit`."""
-    images = _images(source)
-    seconds: dict[str, list[float]] = {"run": [], "hand": [], "fit": []}
-    shares = []
-    for repeat in range(REPEATS):
-        run, share = _run(images, repeat)
-        shares.append(share)
-        seconds["run"].append(run)
-        seconds["hand"].append(_hand_written(images, repeat))
-        seconds["fit"].append(_model_fit(images, repeat))
-    run, hand, fit = (statistics.median(seconds[name]) for name in ("run", "hand", "fit"))
-    return {
-        "run_epoch_seconds": run,
-        "hand_written_epoch_seconds": hand,
-        "model_fit_epoch_seconds": fit,
-        "overhead_over_hand_written": run / hand - 1,
-        "overhead_over_model_fit": run / fit - 1,
-        "mlflow_share_of_run": statistics.median(shares),
-    }
-
-
-def _images(source: str) -> data.ImageData:
-    if source in data.SOURCES:
-        return data.load(source)
-    rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (EXAMPLES + EXAMPLES // 6, 28, 28, 1), "uint8")
-    y = rng.integers(0, 10, len(x), "int32")
-    return data.ImageData(x[:EXAMPLES], y[:EXAMPLES], x[EXAMPLES:], y[EXAMPLES:], 10, source, "")
-
-
-def _parts(seed: int) -> tuple[Any, Any, Any, Any]:
+def _parts(config: Config, seed: int) -> tuple[Any, Any, Any, Any]:
     import keras
-
-    from kerasref.models import LeNet5Keras
 
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     return (
-        LeNet5Keras(),
+        _objects.build(config.model),
         keras.optimizers.SGD(0.01),
         keras.losses.SparseCategoricalCrossentropy(),
         keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
@@ -95,9 +104,8 @@ def _epoch_seconds(marks: list[float]) -> float:
     return (marks[-1] - marks[0]) / (len(marks) - 1)
 
 
-def _run(images: data.ImageData, seed: int) -> tuple[float, float]:
+def _recorded(config: Config, seed: int) -> tuple[float, float]:
     """Seconds per epoch with MLflow and checkpoints, and MLflow's share of the whole run."""
-    from kerasref.data.pipeline import ArrayPipeline
     from kerasref.harness import loop, strategy, tracking
     from kerasref.harness.plan import Run
 
@@ -113,13 +121,10 @@ def _run(images: data.ImageData, seed: int) -> tuple[float, float]:
 
     with tempfile.TemporaryDirectory() as directory:
         store = tracking.Store(Path(directory), f"sqlite:///{directory}/mlflow.db")
-        config = {
-            "model": {"builder": "LeNet5Keras"},
-            "data": {"source": "digits"},
-            "train": {"epochs": EPOCHS},
-        }
-        run = Run("bench/harness/overhead", "lenet5", seed, "laptop", "classify", config)
+        settings = config.model_dump(mode="json", exclude_defaults=True)
+        run = Run("bench/overhead", "recorded", seed, "laptop", "overhead", settings)
         parent = store.begin_invocation(run.experiment, "overhead", {})
+        inputs = _inputs.load(config.data, seed)
         began = time.perf_counter()
         log = timed(store.begin, run, parent, {})
 
@@ -127,15 +132,15 @@ def _run(images: data.ImageData, seed: int) -> tuple[float, float]:
             timed(log.epoch, epoch, row)
             marks.append(time.perf_counter())
 
-        model, optimizer, loss, accuracy = _parts(seed)
+        model, optimizer, loss, accuracy = _parts(config, seed)
         history = loop.fit(
             model,
             optimizer=optimizer,
             loss=loss,
             metrics=[accuracy],
-            train=ArrayPipeline(images.x_train, images.y_train, BATCH, seed=seed, shuffle=True),
-            validation=ArrayPipeline(images.x_test, images.y_test, BATCH, shuffle=False),
-            epochs=EPOCHS,
+            train=inputs.train,
+            validation=inputs.test,
+            epochs=config.epochs,
             strategy=strategy.start("one"),
             checkpoint=Path(directory) / "run.ckpt",
             on_epoch=on_epoch,
@@ -145,11 +150,11 @@ def _run(images: data.ImageData, seed: int) -> tuple[float, float]:
     return _epoch_seconds(marks), share
 
 
-def _hand_written(images: data.ImageData, seed: int) -> float:
+def _hand_written(config: Config, seed: int) -> float:
     """The loop that one would write: tf.data, one tf.function per step, the same evaluation."""
     import tensorflow as tf
 
-    model, optimizer, loss, accuracy = _parts(seed)
+    model, optimizer, loss, accuracy = _parts(config, seed)
     optimizer.build(model.trainable_variables)
     test_accuracy = type(accuracy)(name="test_accuracy")
 
@@ -169,9 +174,9 @@ def _hand_written(images: data.ImageData, seed: int) -> float:
         test_accuracy.update_state(y, prediction)
         return loss(y, prediction)
 
-    train, test = _datasets(images, seed)
+    train, test = _datasets(config, seed)
     marks = []
-    for _ in range(EPOCHS):
+    for _ in range(config.epochs):
         losses = [train_step(x, y) for x, y in train]
         test_losses = [test_step(x, y) for x, y in test]
         float(np.mean(losses)), float(np.mean(test_losses)), float(test_accuracy.result())
@@ -181,27 +186,31 @@ def _hand_written(images: data.ImageData, seed: int) -> float:
     return _epoch_seconds(marks)
 
 
-def _model_fit(images: data.ImageData, seed: int) -> float:
+def _model_fit(config: Config, seed: int) -> float:
     import keras
 
-    model, optimizer, loss, accuracy = _parts(seed)
+    model, optimizer, loss, accuracy = _parts(config, seed)
     model.compile(optimizer, loss, metrics=[accuracy])
-    train, test = _datasets(images, seed)
+    train, test = _datasets(config, seed)
     marks: list[float] = []
     mark = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: marks.append(time.perf_counter())
     )
-    model.fit(train, validation_data=test, epochs=EPOCHS, verbose=0, callbacks=[mark])
+    model.fit(train, validation_data=test, epochs=config.epochs, verbose=0, callbacks=[mark])
     return _epoch_seconds(marks)
 
 
-def _datasets(images: data.ImageData, seed: int) -> tuple[Any, Any]:
+def _datasets(config: Config, seed: int) -> tuple[Any, Any]:
     import tensorflow as tf
 
     def scaled(x, y):
         return tf.cast(x, tf.float32) / 255.0, y
 
+    settings, batch = config.data, config.data.batch_size
+    images = data.load(
+        settings.source, settings.train, settings.test, settings.image_size, settings.channels
+    )
     train = tf.data.Dataset.from_tensor_slices((images.x_train, images.y_train))
-    train = train.shuffle(len(images.x_train), seed=seed).batch(BATCH, drop_remainder=True)
-    test = tf.data.Dataset.from_tensor_slices((images.x_test, images.y_test)).batch(BATCH)
+    train = train.shuffle(len(images.x_train), seed=seed).batch(batch, drop_remainder=True)
+    test = tf.data.Dataset.from_tensor_slices((images.x_test, images.y_test)).batch(batch)
     return train.map(scaled).prefetch(2), test.map(scaled).prefetch(2)
