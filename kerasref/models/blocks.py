@@ -24,8 +24,8 @@ def conv(
 ) -> Any:
     """Convolution `name`.
 
-    With `padding="same"` and a stride, the padding is `(kernel - 1) // 2` on each side, as in the
-    papers' frameworks; Keras's own would pad more at the bottom and on the right.
+    With `padding="same"` and a stride, the padding is `(kernel - 1) // 2` on each side, as in most
+    papers' frameworks; Keras's own, that of TensorFlow, pads more at the bottom and on the right.
 
     Args:
         x: maps `(batch, height, width, channels)`.
@@ -33,7 +33,7 @@ def conv(
         kernel: height and width of the window.
         name: of the layer; its padding is `<name>_pad`.
         strides: of the window, both ways.
-        padding: `"same"` or `"valid"`.
+        padding: `"same"`, `"valid"`, or `"keras"` for Keras's own "same".
         groups: of channels that are convolved separately.
         use_bias: whether to add a bias.
         activation: of the output.
@@ -42,8 +42,7 @@ def conv(
     Returns:
         Maps `(batch, new_height, new_width, filters)`.
     """
-    if strides > 1 and padding == "same":
-        x, padding = _pad(x, kernel, f"{name}_pad"), "valid"
+    x, padding = _padded(x, kernel, strides, padding, name)
     layer = GroupedConv2D if groups > 1 else keras.layers.Conv2D
     return layer(
         filters,
@@ -56,6 +55,53 @@ def conv(
         kernel_initializer=kernel_initializer,
         name=name,
     )(x)
+
+
+def depthwise(
+    x: Any,
+    kernel: int | tuple[int, int],
+    name: str,
+    *,
+    strides: int = 1,
+    padding: str = "same",
+    use_bias: bool = False,
+    activation: Any = None,
+    kernel_initializer: Any = None,
+) -> Any:
+    """Depthwise convolution `name`: each channel is convolved with a window of its own.
+
+    Args:
+        x: maps `(batch, height, width, channels)`.
+        kernel: height and width of the window.
+        name: of the layer; its padding is `<name>_pad`.
+        strides: of the window, both ways.
+        padding: as in `conv`.
+        use_bias: whether to add a bias.
+        activation: of the output.
+        kernel_initializer: of the kernel; None for He-normal by the window alone, of which an
+            output is the sum. Keras's `"he_normal"` divides by the channels too.
+
+    Returns:
+        Maps `(batch, new_height, new_width, channels)`.
+    """
+    if kernel_initializer is None:
+        kernel_initializer = depthwise_initializer(kernel)
+    x, padding = _padded(x, kernel, strides, padding, name)
+    return keras.layers.DepthwiseConv2D(
+        kernel,
+        strides=strides,
+        padding=padding,
+        use_bias=use_bias,
+        activation=activation,
+        depthwise_initializer=kernel_initializer,
+        name=name,
+    )(x)
+
+
+def depthwise_initializer(kernel: int | tuple[int, int]) -> keras.initializers.Initializer:
+    """He-normal by the window of a depthwise convolution alone; see `depthwise`."""
+    height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+    return keras.initializers.RandomNormal(stddev=(2 / (height * width)) ** 0.5)
 
 
 def norm_act(x: Any, name: str, *, norm: str | None = "batch", activation: Any = "relu") -> Any:
@@ -75,6 +121,19 @@ def max_pool(x: Any, size: int, strides: int, name: str, padding: str = "same") 
     if padding == "same":
         x = _pad(x, size, f"{name}_pad")
     return keras.layers.MaxPooling2D(size, strides, name=name)(x)
+
+
+def average_pool(x: Any, size: int, strides: int, name: str) -> Any:
+    """Average pooling `name`, behind `(size - 1) // 2` zeros on each side that count."""
+    x = _pad(x, size, f"{name}_pad")
+    return keras.layers.AveragePooling2D(size, strides, name=name)(x)
+
+
+def _padded(x: Any, kernel: int | tuple[int, int], strides: int, padding: str, name: str) -> tuple:
+    """What a convolution sees, and the padding that is left to the layer."""
+    if padding == "same" and strides > 1:
+        return _pad(x, kernel, f"{name}_pad"), "valid"
+    return x, "same" if padding == "keras" else padding
 
 
 def _pad(x: Any, window: int | tuple[int, int], name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -39,18 +39,29 @@ class Twin:
         builder: its name there.
         layers: the name of its layer for the name of a layer of ours.
         classifier: our layer for its `predictions`.
+        predictions: the name of its classifier, where it is another.
+        arguments: those of ours that it has too, for each value of which it has weights.
+        sides: of the square images for which it has weights of their own.
     """
 
     builder: str
     layers: Callable[[str], str] = str
     classifier: str = "fc"
+    predictions: str = "predictions"
+    arguments: tuple[str, ...] = ()
+    sides: tuple[int, ...] = ()
 
     def names(self, name: str) -> str:
         """The name of its layer for the name of a layer of ours, the classifier included."""
-        return "predictions" if name == self.classifier else self.layers(name)
+        return self.predictions if name == self.classifier else self.layers(name)
 
-    def load(self, model: keras.Model, common: Common) -> None:
+    def load(self, model: keras.Model, common: Common, given: Mapping[str, Any]) -> None:
         """Fill `model` with the weights that Keras publishes, downloaded or from its cache.
+
+        Args:
+            model: ours, built.
+            common: what it was built from.
+            given: the family's own arguments, likewise.
 
         Raises:
             ValueError: another number of classes with the top than the 1,000 of ImageNet.
@@ -61,9 +72,16 @@ class Twin:
                 f"`weights='imagenet'` has 1000 classes with the top, not {common.classes!r}"
             )
         function = getattr(keras.applications, self.builder)
-        shape = None if common.include_top else (None, None, 3)
+        height, width = model.input_shape[1:3]
+        if height == width and height in self.sides:
+            shape = (height, width, 3)
+        else:
+            shape = None if common.include_top else (None, None, 3)
+        shared = {name: given[name] for name in self.arguments}
         try:
-            source = function(include_top=common.include_top, weights="imagenet", input_shape=shape)
+            source = function(
+                include_top=common.include_top, weights="imagenet", input_shape=shape, **shared
+            )
         except Exception as error:  # keras.utils.get_file raises a bare Exception
             reason = str(error).splitlines()[0]
             raise OSError(f"no ImageNet weights for {self.builder}: {reason}") from error
@@ -256,7 +274,7 @@ def variant(
         if twin is None or common.weights != "imagenet":
             return generic(common, **given, **fixed)
         model = generic(dataclasses.replace(common, weights=None), **given, **fixed)
-        twin.load(model, common)
+        twin.load(model, common, given)
         return model
 
     build.__name__ = build.__qualname__ = name

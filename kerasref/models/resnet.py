@@ -12,6 +12,7 @@ for deep neural networks, 2017. Trainable parameters at 224x224x3, 1,000 classes
 | ResNet-101 | 3, 4, 23, 3 | 44,549,160 | 44,577,896     |
 | ResNet-152 | 3, 8, 36, 3 | 60,192,808 | 60,236,904     |
 
+ResNeXt-50 (32x4d) has 25,028,904, ResNeXt-101 44,177,704 (32x4d) or 83,455,272 (64x4d).
 ResNet-34 without projections, like its plain counterpart, has 21,623,848.
 """
 
@@ -39,6 +40,7 @@ def resnet(
     stride_on="1x1",
     groups=1,
     inner=1,
+    form="C",
     norm="batch",
     se=None,
     bottleneck=False,
@@ -69,6 +71,9 @@ def resnet(
         groups: of the 3x3 convolution of a bottleneck.
         inner: multiplies the filters of a bottleneck's first two convolutions; the last has four
             times those of the stage.
+        form: of a bottleneck with groups. `"C"`: one grouped convolution; `"B"`: a path of
+            convolutions for each group, concatenated before the last 1x1; `"A"`: the last 1x1 in
+            each path too, and the paths summed (Xie et al. 2017, figure 3). All compute the same.
         norm: `"batch"`, `"lrn"` or None.
         se: arguments of `kerasref.layers.SqueezeExcitation`, applied to each residual before the
             addition; one mapping for all stages, or a sequence with a mapping or None for each.
@@ -88,6 +93,7 @@ def resnet(
         bottleneck=bottleneck,
         groups=groups,
         inner=inner,
+        form=form,
         order=order,
         shortcut=shortcut,
         scales=scales,
@@ -100,8 +106,14 @@ def resnet(
         use_bias=use_bias,
         kernel_initializer=kernel_initializer,
     )
-    for number in (*blocks, width, groups, inner):
-        check_positive_integer("blocks, width, groups and inner", number)
+    for number in (*blocks, width, groups):
+        check_positive_integer("blocks, width and groups", number)
+    grouped = inner * width / groups
+    if bottleneck and (grouped < 0.5 or abs(grouped - round(grouped)) > 1e-9):
+        raise ValueError(
+            f"`inner` times `width` must be a multiple of `groups`, not {inner!r} * {width} for "
+            f"{groups}"
+        )
     gates = [se] * len(blocks) if se is None or isinstance(se, Mapping) else list(se)
     if len(gates) != len(blocks):
         raise ValueError(f"`se` has {len(gates)} entries for {len(blocks)} stages")
@@ -207,21 +219,38 @@ ResNet50V2 = _v2(50, "M1.4-9")
 ResNet101V2 = _v2(101, "M1.4-9")
 ResNet152V2 = _v2(152, "M1.4-9")
 
-ResNeXt50 = building.variant(
-    resnet,
-    "ResNeXt50",
+
+def _resnext(depth, summary, *ledger):
+    return building.variant(
+        resnet,
+        f"ResNeXt{depth}",
+        summary,
+        building.Provenance(
+            "Xie et al. 2017, table 1; dlnotes 2.4; D2L 8.6.5.",
+            ledger,
+            "timm; torchvision; imgclsmob",
+            ("Stride on the 3x3 convolution, as in the paper's code.",),
+        ),
+        fixed=_FIXED | {"bottleneck": True},
+        blocks=UNITS[depth],
+        groups=32,
+        inner=2,
+        stride_on="3x3",
+    )
+
+
+ResNeXt50 = _resnext(
+    50,
     "ResNeXt-50 (32x4d): grouped 3x3 convolutions in 32 groups of 4 channels.",
-    building.Provenance(
-        "Xie et al. 2017, table 1; D2L 8.6.5.",
-        ("M1.4-1",),
-        "timm",
-        ("Stride on the 3x3 convolution, as in the paper's code.",),
-    ),
-    fixed=_FIXED | {"bottleneck": True},
-    blocks=UNITS[50],
-    groups=32,
-    inner=2,
-    stride_on="3x3",
+    "M1.4-1",
+    "M2.4c",
+    "A2.4-3",
+)
+ResNeXt101 = _resnext(
+    101,
+    "ResNeXt-101 (32x4d); with `groups=64, inner=4` the paper's 64x4d.",
+    "M2.4c",
+    "A2.4-2",
 )
 
 SEResNet50 = building.variant(

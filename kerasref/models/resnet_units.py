@@ -1,4 +1,6 @@
-"""Residual units: where activations stand (dlnotes table 1.2) and what the shortcut does (1.1)."""
+"""Residual units: where activations stand (dlnotes table 1.2), what the shortcut does (1.1), and
+the three forms of an aggregated residual (ResNeXt, dlnotes 2.4).
+"""
 
 from __future__ import annotations
 
@@ -51,13 +53,18 @@ SHORTCUTS = (
 )
 
 
+# dlnotes figures 2.20 to 2.22, after Xie et al. 2017, figure 3 (a) to (c).
+FORMS = ("A", "B", "C")
+
+
 @dataclasses.dataclass(frozen=True)
 class Style:
     """How all units of a network are made; the builders' arguments of the same names."""
 
     bottleneck: bool = False
     groups: int = 1
-    inner: int = 1
+    inner: float = 1
+    form: str = "C"
     order: str = "original"
     shortcut: str | None = "identity"
     scales: tuple[float, float] = (0.5, 0.5)
@@ -73,6 +80,7 @@ class Style:
 
     def __post_init__(self):
         check_choice("order", self.order, ORDERS)
+        check_choice("form", self.form, FORMS)
         check_choice("shortcut", self.shortcut, SHORTCUTS)
         check_choice("transition", self.transition, ["projection", "zero_pad"])
         check_choice("stride_on", self.stride_on, ["1x1", "3x3"])
@@ -121,7 +129,7 @@ def unit(
     Args:
         x: maps `(batch, height, width, channels)`.
         name: prefix of its layers. Convolutions are `<name>_1_conv` and so on, that of the
-            shortcut `<name>_0_conv`.
+            shortcut `<name>_0_conv`, those of a path `<name>_path1_1_conv` and so on.
         style: what it has in common with the network's other units.
         filters: of the 3x3 convolutions; with a bottleneck `style.inner` times as many.
         strides: of the unit.
@@ -132,33 +140,60 @@ def unit(
         Maps `(batch, new_height, new_width, filters)`, with a bottleneck `4 * filters`.
     """
     order = ORDERS[style.order]
-    windows = (1, 3, 1) if style.bottleneck else (3, 3)
-    outputs, inner = filters, filters
-    if style.bottleneck:
-        outputs, inner = 4 * filters, style.inner * filters
-    strided = 2 if style.bottleneck and style.stride_on == "3x3" else 1
-
+    outputs = 4 * filters if style.bottleneck else filters
     activated = style.place(x, f"{name}_preact", order.before)
-    y = activated
-    for number, window in enumerate(windows, 1):
-        last = number == len(windows)
-        after = order.last if last else order.between
-        y = style.conv(
-            y,
-            outputs if last else inner,
-            window,
-            f"{name}_{number}_conv",
-            after,
-            strides=strides if number == strided else 1,
-            groups=style.groups if style.bottleneck and window == 3 else 1,
-        )
-        y = style.place(y, f"{name}_{number}", after)
+    residual = _residual if style.form == "C" or style.groups == 1 else _aggregated
+    y = residual(activated, name, style, filters, outputs, strides)
+    y = style.place(y, f"{name}_{3 if style.bottleneck else 2}", order.last)
     if se is not None:
         y = SqueezeExcitation(name=f"{name}_se", **se)(y)
     if style.shortcut is not None:
         shared = style.share_activation and (first or x.shape[-1] != outputs)
         y = _add(activated if shared else x, y, name, style, strides)
     return style.place(y, f"{name}_out", order.sum)
+
+
+def _residual(x, name, style, filters, outputs, strides):
+    """The convolutions of a residual with what stands between them."""
+    between, last = ORDERS[style.order].between, ORDERS[style.order].last
+    if not style.bottleneck:
+        x = style.conv(x, filters, 3, f"{name}_1_conv", between, strides=strides)
+        x = style.place(x, f"{name}_1", between)
+        return style.conv(x, outputs, 3, f"{name}_2_conv", last)
+    x = _narrow(x, name, style, style.inner * filters, strides, style.groups)
+    return style.conv(x, outputs, 1, f"{name}_3_conv", last)
+
+
+def _aggregated(x, name, style, filters, outputs, strides):
+    """The same with each group as a path of its own: their sum, or 1x1 on all of them."""
+    last, width = ORDERS[style.order].last, style.inner * filters / style.groups
+    names = [f"{name}_path{number}" for number in range(1, style.groups + 1)]
+    paths = [_narrow(x, path, style, width, strides) for path in names]
+    if style.form == "B":
+        x = keras.layers.Concatenate(name=f"{name}_concat")(paths)
+        return style.conv(x, outputs, 1, f"{name}_3_conv", last)
+    ends = [
+        style.conv(y, outputs, 1, f"{path}_3_conv", last)
+        for y, path in zip(paths, names, strict=True)
+    ]
+    return keras.layers.Add(name=f"{name}_paths")(ends)
+
+
+def _narrow(x, name, style, filters, strides, groups=1):
+    """The first two convolutions of a bottleneck with what follows each."""
+    between, filters = ORDERS[style.order].between, round(filters)
+    for number, window in ((1, 1), (2, 3)):
+        x = style.conv(
+            x,
+            filters,
+            window,
+            f"{name}_{number}_conv",
+            between,
+            strides=strides if style.stride_on == f"{window}x{window}" else 1,
+            groups=groups if window == 3 else 1,
+        )
+        x = style.place(x, f"{name}_{number}", between)
+    return x
 
 
 def _add(x, y, name, style, strides):

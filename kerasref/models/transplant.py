@@ -12,7 +12,8 @@ import numpy as np
 def transplant(source: keras.Model, target: keras.Model, names: Callable[[str], str] = str) -> None:
     """Copy the weights of `source` into `target`, so that both compute the same in inference.
 
-    Layer by layer, by name. Three differences of form are folded into batch normalisation:
+    Layer by layer, by name. A dense layer takes the kernel of a 1x1 convolution. Three differences
+    of form are folded into batch normalisation:
 
     | source                                   | target                              |
     |------------------------------------------|-------------------------------------|
@@ -85,6 +86,8 @@ def _copy_kernel(donor: keras.Layer, layer: keras.Layer) -> np.ndarray | None:
     spare = None
     if len(values) == len(shapes) + 1 and donor.use_bias and not layer.use_bias:
         *values, spare = values
+    if isinstance(layer, keras.layers.Dense) and values[0].shape[:-2] == (1, 1):
+        values[0] = values[0][0, 0]
     if [value.shape for value in values] != shapes:
         found = [weight.shape for weight in donor.weights]
         raise ValueError(f"{layer.name!r} has weights {shapes}, {donor.name!r} has {found}")

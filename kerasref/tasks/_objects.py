@@ -58,12 +58,14 @@ def optimizer(config: Named) -> Any:
 
 
 def callbacks(configs: list[Named]) -> list[Any]:
-    """`keras.callbacks` objects."""
+    """Objects of `keras.callbacks`, or of `kerasref.callbacks`."""
     import keras
+
+    from kerasref import callbacks as own
 
     return [
         _make(
-            keras.callbacks,
+            own if config.name in own.__all__ else keras.callbacks,
             config.name,
             config.arguments,
             ("train", "callbacks", str(number)),

@@ -40,6 +40,17 @@ class Probes(Strict):
         lesions: numbers of residual units (of layers, in a plain network) to take out of the
             trained network at once; see `_lesions.measure`.
         swaps: number of pairs of them to exchange.
+        reuse: whether to measure how large the weights are that layers behind concatenations give
+            to each source: `<layer>.use_<n>`, relative to the layer's mean, of the n-th source
+            back; `near_minus_far`, of the nearer half of the sources and the farther half, the
+            mean over convolutions; `late_minus_early`, the same of the classifier.
+        prunable: whether to measure, over the learned group convolutions, `prunable_importance`,
+            the share of a group's absolute weights on the features that condensing gives up in
+            the end, and `group_sparsity`, the share of pairs of a group and a feature with less
+            than a tenth of the mean importance.
+        changes_at: epochs of which `<metric>_change_<epoch>`, the change of each metric of an
+            epoch since the epoch before, is reported; for the training loss also
+            `train_loss_change_last_minus_others`, the last change less the largest other one.
         examples: number of test images.
     """
 
@@ -54,6 +65,9 @@ class Probes(Strict):
     gates: bool = False
     lesions: list[Annotated[int, Field(ge=1)]] = []
     swaps: int = Field(0, ge=0)
+    reuse: bool = False
+    prunable: bool = False
+    changes_at: list[Annotated[int, Field(ge=2)]] = []
     examples: int = Field(1000, ge=1)
 
     def check(self, model: Any) -> None:
@@ -72,6 +86,11 @@ class Probes(Strict):
             _lesions.check(model, self.lesions, self.swaps)
         if self.gates and not any(name.endswith("_gate") for name in known):
             raise ConfigError(f"{model.name} has no gates", ("probes", "gates"))
+        if self.prunable and not _learned_groups(model):
+            message = f"{model.name} has no learned group convolution"
+            raise ConfigError(message, ("probes", "prunable"))
+        if self.reuse and not any(name.endswith("_concat") for name in known):
+            raise ConfigError(f"{model.name} concatenates nothing", ("probes", "reuse"))
 
     def measure(self, model: Any, test: Any, history: list[dict[str, float]]) -> dict[str, float]:
         """Metrics of the probes that are asked for.
@@ -84,6 +103,12 @@ class Probes(Strict):
         found: dict[str, float] = {}
         if self.gain_by:
             found["gain_share"] = _gain_share(history, self.gain_by)
+        if self.changes_at:
+            found |= _changes(history, self.changes_at)
+        if self.reuse:
+            found |= _reuse(model)
+        if self.prunable:
+            found |= _prunable(model)
         for name in self.weights:
             found |= _weights(model.get_layer(name))
         for name in self.filters:
@@ -110,6 +135,60 @@ def _gain_share(history: list[dict[str, float]], epoch: int) -> float:
     whole = gains[-1] - gains[0]
     so_far = gains[min(epoch, len(gains)) - 1] - gains[0]
     return so_far / whole if whole else float("nan")
+
+
+def _changes(history: list[dict[str, float]], epochs: list[int]) -> dict[str, float]:
+    """Epochs that were not reached, as in a short run, count as the last."""
+    found = {}
+    for epoch in epochs:
+        before, after = (history[min(e, len(history)) - 1] for e in (epoch - 1, epoch))
+        found |= {
+            f"{name}_change_{epoch}": value - before[name]
+            for name, value in after.items()
+            if name != "seconds"
+        }
+    changes = [found[f"train_loss_change_{epoch}"] for epoch in epochs]
+    if len(changes) > 1:
+        found["train_loss_change_last_minus_others"] = changes[-1] - max(changes[:-1])
+    return found
+
+
+def _reuse(model: Any) -> dict[str, float]:
+    from kerasref.analysis.feature_use import feature_use, near_minus_far
+
+    table = feature_use(model)
+    found = {
+        f"{layer}.use_{len(uses) - place}": use.weight
+        for layer, uses in table.items()
+        for place, use in enumerate(uses)
+    }
+    *inside, (_, last) = table.items()
+    found["near_minus_far"] = statistics.fmean(near_minus_far(uses) for _, uses in inside)
+    found["late_minus_early"] = near_minus_far(last)
+    return found
+
+
+def _learned_groups(model: Any) -> list[Any]:
+    from kerasref.layers import LearnedGroupConv2D
+
+    return [layer for layer in model.layers if isinstance(layer, LearnedGroupConv2D)]
+
+
+def _prunable(model: Any) -> dict[str, float]:
+    import numpy as np
+
+    shares, sparse = [], []
+    for layer in _learned_groups(model):
+        importance = np.sort(layer.importance(), axis=1)
+        importance /= importance.mean(axis=1, keepdims=True)
+        features = importance.shape[1]
+        given_up = features - features // layer.condensation
+        shares.append(importance[:, :given_up].sum(axis=1).mean() / features)
+        sparse.append(np.mean(importance < 0.1))
+    return {
+        "prunable_importance": float(np.mean(shares)),
+        "group_sparsity": float(np.mean(sparse)),
+    }
 
 
 def _gates(model: Any, x: Any) -> dict[str, float]:

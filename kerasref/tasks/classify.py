@@ -16,7 +16,7 @@ from kerasref.tasks._probes import Probes
 RESULTS_VERSION = 1
 
 # Accuracy up to this many times chance counts as not having learned at all.
-_COLLAPSED = 1.5
+COLLAPSED = 1.5
 
 
 class Config(Strict):
@@ -123,7 +123,7 @@ def run(config: Config, context: Context) -> dict[str, float]:
         **last,
         "params": model.count_params(),
         "seconds_per_epoch": statistics.median(seconds[1:] or seconds),
-        "collapsed": float(last["test_accuracy"] <= _COLLAPSED / inputs.classes),
+        "collapsed": float(last["test_accuracy"] <= COLLAPSED / inputs.classes),
     }
     if inputs.train_in_order is not None:
         fit = loop.Evaluator(model, loss, metrics, strategy)(inputs.train_in_order)

@@ -30,15 +30,13 @@ def run(config: Config, context: Context) -> dict[str, float]:
     """
     import math
 
-    import tensorflow as tf
-
     from kerasref.analysis import counts
+    from kerasref.analysis.weightless import weightless
 
     context.start()
-    with tf.Graph().as_default():
-        model = _objects.build(config.model)
-        total = counts.count(model)
-        rows = counts.layer_table(model)
+    model = weightless(lambda: _objects.build(config.model))
+    total = counts.count(model)
+    rows = counts.layer_table(model)
     metrics = {
         "params": total.params,
         "trainable": total.trainable,

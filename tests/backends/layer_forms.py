@@ -8,10 +8,21 @@ LAYERS = {
         ((6,), {"divide": False}),
     ],
     "BatchWhitening": [((4, 3, 6), {"group_size": 3})],
+    "ChannelShuffle": [((5, 4, 6), {"groups": 3}), ((8,), {"groups": 2})],
+    "ChannelSplit": [((5, 4, 6), {"channels": 2})],
     "GroupedConv2D": [
         ((7, 6, 4), {"filters": 6, "kernel_size": 3, "groups": 2, "padding": "same"}),
         ((7, 6, 4), {"filters": 4, "kernel_size": (3, 2), "groups": 4, "dilation_rate": 2}),
         ((9, 8, 2), {"filters": 4, "kernel_size": 3, "groups": 2, "strides": 2, "use_bias": False}),
+    ],
+    "IndexChannels": [((5, 4, 6), {"indices": [5, 0, 5, 2]})],
+    "IndexedGroupConv2D": [
+        ((5, 4, 6), {"filters": 4, "groups": 2, "condensation": 2}),
+        ((5, 4, 6), {"filters": 3, "groups": 3, "condensation": 2, "use_bias": True}),
+    ],
+    "LearnedGroupConv2D": [
+        ((5, 4, 6), {"filters": 4, "groups": 2, "condensation": 2}),
+        ((5, 4, 6), {"filters": 3, "groups": 3, "condensation": 3, "use_bias": True}),
     ],
     "LocalResponseNormalization": [((3, 4, 7), {}), ((5,), {"k": 1.0, "n": 3, "alpha": 0.5})],
     "Maxout": [((4,), {"units": 3, "pieces": 2})],

@@ -8,6 +8,8 @@ _DPN = {
     "classes": 10,
 }
 
+_CONDENSENET = {"blocks": (1, 2), "growth_rate": 4}
+
 _VGG = {"width": 0.0625, "input_shape": (32, 32, 3), "classes": 10}
 
 _RESNET = {"blocks": (1, 1), "width": 8, "input_shape": (24, 24, 3), "classes": 10}
@@ -41,6 +43,10 @@ RUNNABLE = {
         "input_shape": (33, 33, 1),
     },
     "DenseNetMNIST": {"blocks": (2, 1), "input_shape": (16, 16, 1)},
+    "CondenseNet74": {**_CONDENSENET, "input_shape": (24, 24, 3), "classes": 10},
+    "CondenseNet86CIFAR": {**_CONDENSENET, "input_shape": (12, 12, 3)},
+    "CondenseNet182CIFAR": {**_CONDENSENET, "input_shape": (12, 12, 3)},
+    "CondenseNetSmall": {**_CONDENSENET, "input_shape": (12, 12, 1)},
     "DPN92": {**_DPN, "width": 32},
     "DPN98": {**_DPN, "width": 40},
     "DPN131": {**_DPN, "width": 40},
@@ -65,6 +71,14 @@ RUNNABLE = {
     "ResNet152V2": _RESNET,
     "SEResNet50": _RESNET,
     "ResNeXt50": {**_RESNET, "groups": 4},
+    "ResNeXt101": {**_RESNET, "groups": 4},
+    "ResNeXtCIFAR": {
+        "depth": 11,
+        "cardinality": 4,
+        "branch_width": 2,
+        "width": 8,
+        "input_shape": (12, 12, 3),
+    },
     "ResNet18D2L": {**_RESNET, "input_shape": (24, 24, 1)},
     "ResNetCIFAR": {"depth": 8, "width": 8, "input_shape": (12, 12, 3)},
     "ResNetV1MNIST": {"width": 8, "input_shape": (10, 10, 1)},
@@ -77,7 +91,35 @@ RUNNABLE = {
     "InceptionResNetV1": {"blocks": (1,), "input_shape": (43, 43, 3), "classes": 10},
     "InceptionResNetV2": {"blocks": (1,), "input_shape": (43, 43, 3), "classes": 10},
     "InceptionResNetV2Slim": {"blocks": (1,), "input_shape": (43, 43, 3), "classes": 10},
+    "SqueezeNet": {
+        "width": 0.125,
+        "expand": (128, 256),
+        "input_shape": (32, 32, 3),
+        "classes": 10,
+        "final_activation": None,
+    },
+    "SqueezeNetSmall": {"expand": (64, 128, 128), "input_shape": (16, 16, 1)},
+    "MobileNet": {"blocks": ((64, 1), (64, 2)), "alpha": 0.25, "input_shape": (16, 16, 3)},
+    "MobileNetSmall": {"blocks": ((32, 1), (64, 2)), "alpha": 0.5, "input_shape": (12, 12, 1)},
+    "MobileNetV2": {"stages": ((8, 1, 1), (8, 2, 2)), "alpha": 0.5, "input_shape": (16, 16, 3)},
+    "MobileNetV2Small": {"stages": ((8, 1, 1), (8, 1, 2)), "input_shape": (12, 12, 1)},
+    "MobileNetV2Book": {"filters": ((8,), (8,)), "input_shape": (12, 12, 1)},
+    "SimpleMobileNetV1": {"filters": (16, 32, 32), "input_shape": (12, 12, 1)},
+    "SimpleNaiveConvNet": {"filters": (16, 32, 32), "input_shape": (12, 12, 1)},
+    "ShuffleNet": {"units": (2, 1), "widths": (48, 96), "input_shape": (33, 33, 3), "classes": 10},
+    "ShuffleNetV2": {
+        "units": (2, 1),
+        "widths": (16, 32, 64),
+        "input_shape": (33, 33, 3),
+        "classes": 10,
+    },
+    "WidthProbe": {"widths": (16, 24), "blocks": 2, "side": 8},
+    "GroupProbe": {"channels": 16, "groups": 2, "blocks": 2, "side": 8},
+    "FragmentProbe": {"fragments": "two_parallel", "channels": 16, "blocks": 2, "side": 8},
+    "ElementWiseProbe": {"channels": 4, "blocks": 2, "side": 8},
     "InceptionMNIST": {"input_shape": (12, 12, 1)},
+    "Xception": {"width": 0.03125, "middle": 1, "input_shape": (24, 24, 3), "classes": 10},
+    "XceptionSmall": {"width": 0.25, "middle": 1, "input_shape": (8, 8, 1)},
     "ConvMNIST": {"input_shape": (12, 12, 1)},
     "InceptionSmall": {
         "maps": 16,

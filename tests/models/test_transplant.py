@@ -11,7 +11,7 @@ TWINS = [name for name in models.__all__ if getattr(models, name).twin]
 
 # Smallest sides at which the twins keep a map to the end; the weights do not depend on it but for
 # VGG's first dense layer.
-SIDE = {"VGG16": 32, "VGG19": 32, "InceptionV3": 75, "InceptionResNetV2": 75}
+SIDE = {"Xception": 71, "VGG16": 32, "VGG19": 32, "InceptionV3": 75, "InceptionResNetV2": 75}
 
 
 def twin_of(name, **arguments):
@@ -74,6 +74,38 @@ def test_imagenet_weights_come_from_keras(monkeypatch):
     x = image_batch(32)
     assert asked == [{"include_top": False, "weights": "imagenet", "input_shape": (None, None, 3)}]
     np.testing.assert_allclose(model(x), published(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked_for"),
+    [
+        ({"alpha": 0.5}, {"alpha": 0.5, "input_shape": (None, None, 3)}),
+        ({"input_shape": (128, 128, 3)}, {"alpha": 1.0, "input_shape": (128, 128, 3)}),
+        ({"input_shape": (128, 160, 3)}, {"alpha": 1.0, "input_shape": (None, None, 3)}),
+    ],
+)
+def test_imagenet_weights_are_those_of_the_width_and_the_side(monkeypatch, arguments, asked_for):
+    source, asked = twin_of("MobileNet", include_top=False, **asked_for), []
+
+    def mobilenet(**given):
+        asked.append(given)
+        return source
+
+    monkeypatch.setattr(keras.applications, "MobileNet", mobilenet)
+    arguments = {"input_shape": (32, 32, 3), **arguments}
+    model = models.MobileNet(weights="imagenet", include_top=False, **arguments)
+    assert asked == [{"include_top": False, "weights": "imagenet", **asked_for}]
+    for ours, theirs in (("conv1", "conv1"), ("block13_pointwise", "conv_pw_13")):
+        kernels = [m.get_layer(n).get_weights() for m, n in ((model, ours), (source, theirs))]
+        np.testing.assert_array_equal(*kernels)
+
+
+def test_a_dense_layer_takes_the_kernel_of_a_1x1_convolution():
+    source = keras.Sequential([keras.Input((1, 1, 3)), keras.layers.Conv2D(4, 1, name="a")])
+    target = chain("target", dense(4, "a"))
+    transplant(source, target)
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    np.testing.assert_allclose(target(x), source(x[:, None, None])[:, 0, 0], rtol=1e-5, atol=1e-6)
 
 
 def test_a_failed_download_is_one_line(monkeypatch):
