@@ -1,7 +1,7 @@
 """Parameters, multiply-accumulates (MACs), activations and connections of a Keras model.
 
-Everything is per example and follows from shapes alone, so that models built inside
-`tf.Graph().as_default()`, which allocates nothing, can be counted at any size.
+Everything is per example and follows from shapes alone, so that models that `weightless` built,
+which allocates nothing, can be counted at any size.
 
 MACs are those of products with weights and of attention: convolutions, dense layers, attention
 and recurrent steps. Normalisation, bias, activation and pooling are left out. A layer of one's

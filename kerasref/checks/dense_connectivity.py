@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kerasref import models
 from kerasref.analysis import counts
+from kerasref.analysis.weightless import weightless
 from kerasref.models.densenet import dense_block, transition
 
 
@@ -104,8 +105,7 @@ def parts() -> dict[str, float]:
     Returns:
         `stem`, `dense1`, `transition1` and so on, `head`: parameters; `<part>_channels`.
     """
-    with tf.Graph().as_default():
-        model = models.DenseNetD2L()
+    model = weightless(models.DenseNetD2L)
     prefixes = {"stem": ("conv1_",), "head": ("final_", "fc")}
     ends = {"stem": "conv1_act"}
     for number in range(1, 5):
@@ -140,11 +140,14 @@ def memory(layers: int = 16, growth_rate: int = 12, channels: int = 24) -> dict[
         return _written(_block(channels, number, growth_rate, size=side), "_concat")
 
     def added(number):
-        with tf.Graph().as_default():
-            residual = models.AnyNet(
-                depths=(number,), widths=(channels,), block="resnet", input_shape=(32, 32, 3)
-            )
-        return _written(residual, "_add")
+        residual = functools.partial(
+            models.AnyNet,
+            depths=(number,),
+            widths=(channels,),
+            block="resnet",
+            input_shape=(32, 32, 3),
+        )
+        return _written(weightless(residual), "_add")
 
     expected = side**2 * sum(channels + growth_rate * number for number in range(1, layers + 1))
     once, twice = concatenated(layers), concatenated(2 * layers)
@@ -171,8 +174,7 @@ def kept(builder: str, side: int) -> dict[str, float]:
         `convolved` and `concatenated`: outputs of convolutions and of concatenations;
         `concatenated_over_convolved`.
     """
-    with tf.Graph().as_default():
-        model = getattr(models, builder)(input_shape=(side, side, 1), classes=10)
+    model = weightless(lambda: getattr(models, builder)(input_shape=(side, side, 1), classes=10))
     table = counts.layer_table(model)
     written = sum(math.prod(row.output_shape[1:]) for row in table)
     convolved, concatenated = _written(model, "_conv"), _written(model, "_concat")

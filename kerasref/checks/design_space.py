@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
 import numpy as np
-import tensorflow as tf
 
 from kerasref import models
 from kerasref.analysis import counts
+from kerasref.analysis.weightless import weightless
 from kerasref.search.design_space import Space, empirical_cdf, ks_distance, linear_stages
 
 
@@ -107,9 +108,8 @@ def linear_widths() -> dict[str, float]:
     found, correlations = {}, []
     for name, (depth, width, slope, multiplier, group) in lines.items():
         depths, widths = linear_stages(depth, width, slope, multiplier, group)
-        with tf.Graph().as_default():
-            model = models.AnyNet(depths=depths, widths=widths, group_widths=group)
-            found[f"params_{name}"] = counts.count(model).trainable
+        build = functools.partial(models.AnyNet, depths=depths, widths=widths, group_widths=group)
+        found[f"params_{name}"] = counts.count(weightless(build)).trainable
         blocks = np.repeat(widths, depths)
         correlations.append(np.corrcoef(blocks, np.arange(depth))[0, 1])
     return {**found, "correlation": min(correlations)}
@@ -124,8 +124,7 @@ def regnet_parts() -> dict[str, float]:
         classifier; `halvings`: parts whose maps have half the height of those before them;
         `widenings`: stages with more channels than what they start from.
     """
-    with tf.Graph().as_default():
-        model = models.RegNetX32()
+    model = weightless(models.RegNetX32)
     table = counts.layer_table(model)
     found: dict[str, float] = {}
     heights = [model.input.shape[1]]
@@ -171,10 +170,8 @@ def _small(letter: str, budget: tuple[int, int]) -> Space:
 
 
 def _macs(net) -> int:
-    with tf.Graph().as_default():
-        return counts.count(
-            models.AnyNet(input_shape=(14, 14, 1), classes=10, **net.arguments)
-        ).macs
+    build = functools.partial(models.AnyNet, input_shape=(14, 14, 1), classes=10, **net.arguments)
+    return counts.count(weightless(build)).macs
 
 
 def _grows(values) -> bool:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers, ops
 
 from kerasref.analysis import counts
+from kerasref.analysis.weightless import weightless
 from kerasref.models import DPN92
 
 _DTYPE = "float64"
@@ -169,12 +169,11 @@ def costs() -> dict[str, float]:
         `residual_values` are the residual path's; `wide_map_values` and `wide_params` with a
         growth as wide as the residual path.
     """
-    with tf.Graph().as_default():
-        network, ungrouped = DPN92(), DPN92(groups=1)
-        wide = DPN92(growth=(256, 512, 1024, 2048))
-        total, more = counts.count(network), counts.count(ungrouped)
-        shared = [row.macs for row in counts.layer_table(network) if row.name.endswith("_reduce")]
-        wide_params = wide.count_params()
+    network, ungrouped = weightless(DPN92), weightless(lambda: DPN92(groups=1))
+    wide = weightless(lambda: DPN92(growth=(256, 512, 1024, 2048)))
+    total, more = counts.count(network), counts.count(ungrouped)
+    shared = [row.macs for row in counts.layer_table(network) if row.name.endswith("_reduce")]
+    wide_params = wide.count_params()
     return {
         "macs": total.macs,
         "separate_macs": sum(shared),

@@ -65,7 +65,8 @@ def growth_with_groups(channels: int = 128, side: int = 56) -> dict[str, float]:
     With g groups there are g times as many filters. Ledger A2.5-7.
 
     Returns:
-        `doubling`: access of 2 groups over that of 1; `per_group`: what each group adds;
+        `doubling`: access of 2 groups over that of 1; `proportional`: 1 where that is 2, otherwise
+        0; `per_group`: what each group adds;
         `line_error`: largest deviation of 1, 2, 4, 8 groups from a straight line; `line_start`:
         where that line is at no group.
     """
@@ -78,6 +79,7 @@ def growth_with_groups(channels: int = 128, side: int = 56) -> dict[str, float]:
     line = [access[0] + slope * (g - 1) for g in groups]
     return {
         "doubling": access[1] / access[0],
+        "proportional": float(access[1] == 2 * access[0]),
         "per_group": slope,
         "line_error": max(abs(a - b) for a, b in zip(access, line, strict=True)),
         "line_start": access[0] - slope,
@@ -95,7 +97,8 @@ def checklist(builder: str, arguments: dict[str, Any] | None = None) -> dict[str
         `width_ratio` (G1): median over the 1x1 convolutions of the units of the larger over the
         smaller of their widths; `grouped` (G2): number of 1x1 convolutions in groups; `branches`
         and `median_branches` (G3): paths with convolutions of their own that meet at an addition or
-        concatenation, at most and in the median; `activated_depthwise` (G4): share of the depthwise
+        concatenation, at most and in the median; `breaks_g3`: 1 where the median is above 1,
+        otherwise 0; `activated_depthwise` (G4): share of the depthwise
         convolutions that an activation follows; `additions`: of maps; `element_wise`: values that
         activations and additions write, for each 1,000 multiply-accumulates.
     """
@@ -119,6 +122,7 @@ def checklist(builder: str, arguments: dict[str, Any] | None = None) -> dict[str
         "grouped": sum(layer.groups > 1 for layer in pointwise),
         "branches": max(branches),
         "median_branches": statistics.median(branches),
+        "breaks_g3": float(statistics.median(branches) > 1),
         "activated_depthwise": sum(c.name in behind for c in depthwise) / max(1, len(depthwise)),
         "additions": len(additions),
         "element_wise": 1000 * written / counts.count(model).macs,

@@ -14,6 +14,7 @@ from keras import layers, ops
 
 from kerasref import data, models
 from kerasref.analysis.receptive_field import receptive_field
+from kerasref.analysis.weightless import weightless
 from kerasref.harness.gradients import value_and_gradients
 from kerasref.models.googlenet import MODULES
 from kerasref.models.inception_modules import (
@@ -353,8 +354,7 @@ def auxiliary_gradient(seed: int, weight: float = 0.3, examples: int = 32) -> di
 
 
 def _unallocated(builder, arguments=None):
-    with tf.Graph().as_default():
-        return getattr(models, builder)(**(arguments or {}))
+    return weightless(lambda: getattr(models, builder)(**(arguments or {})))
 
 
 def _module(step, channels, side=8):

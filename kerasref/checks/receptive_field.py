@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kerasref import models
 from kerasref.analysis.receptive_field import receptive_field
+from kerasref.analysis.weightless import weightless
 from kerasref.harness.gradients import derivative
 
 
@@ -39,8 +39,7 @@ def of_builder(builder: str, layer: str) -> dict[str, float]:
     Returns:
         `size` and `jump` by forward recursion on the graph; `backward`, by the book's formula.
     """
-    with tf.Graph().as_default():
-        model = getattr(models, builder)()
+    model = weightless(getattr(models, builder))
     field = receptive_field(model, layer)
     names = [inner.name for inner in model.layers]
     windows = []

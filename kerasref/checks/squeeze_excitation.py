@@ -6,11 +6,11 @@ import math
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from kerasref import models
 from kerasref.analysis import counts
+from kerasref.analysis.weightless import weightless
 from kerasref.layers import SqueezeExcitation
 
 
@@ -116,9 +116,8 @@ def cost(builder: str = "SEResNet50", plain: str = "ResNet50") -> dict[str, floa
         `last_values` (numbers in its maps), `last_compression` (maps' values per gate, H x W)
         and `last_hidden_units`; `first_values` and `first_compression` of the first.
     """
-    with tf.Graph().as_default():
-        network, without = getattr(models, builder)(), getattr(models, plain)()
-        total, base = counts.count(network), counts.count(without)
+    network, without = (weightless(getattr(models, name)) for name in (builder, plain))
+    total, base = counts.count(network), counts.count(without)
     layers = [layer for layer in network.layers if isinstance(layer, SqueezeExcitation)]
     values = [math.prod(layer.output.shape[1:]) for layer in layers]
     width = max(layer.output.shape[-1] for layer in layers)

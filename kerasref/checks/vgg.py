@@ -6,10 +6,10 @@ import itertools
 import re
 
 import keras
-import tensorflow as tf
 
 from kerasref import models
 from kerasref.analysis import counts
+from kerasref.analysis.weightless import weightless
 from kerasref.layers import LocalResponseNormalization
 
 
@@ -24,8 +24,7 @@ def configuration(builder: str) -> dict[str, float]:
         `lrn_layers`, `dropout_layers`, `global_poolings`; `entries` = blocks + dense layers, what
         a print of the network by blocks lists.
     """
-    with tf.Graph().as_default():
-        layers = getattr(models, builder)().layers
+    layers = weightless(getattr(models, builder)).layers
     found: dict[str, float] = {}
     for layer in layers:
         match = re.fullmatch(r"(block\d)_(conv\d|pool)", layer.name)
@@ -65,8 +64,7 @@ def block_costs(builder: str) -> dict[str, float]:
         `block<n>.params`, `block<n>.macs`; `params_growth` and `macs_growth`, the largest ratio of
         a block to the one before it.
     """
-    with tf.Graph().as_default():
-        table = counts.layer_table(getattr(models, builder)())
+    table = counts.layer_table(weightless(getattr(models, builder)))
     params: dict[str, int] = {}
     macs: dict[str, int] = {}
     for row in table:
@@ -95,8 +93,7 @@ def compare(first: str, second: str) -> dict[str, float]:
         `params_ratio` and `macs_ratio` of `first` to `second`; `first_is_cheaper`, 1 where it needs
         fewer multiply-accumulates.
     """
-    with tf.Graph().as_default():
-        one, two = (counts.count(getattr(models, builder)()) for builder in (first, second))
+    one, two = (counts.count(weightless(getattr(models, name))) for name in (first, second))
     return {
         "params_ratio": one.params / two.params,
         "macs_ratio": one.macs / two.macs,

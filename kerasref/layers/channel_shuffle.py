@@ -19,8 +19,8 @@ class ChannelShuffle(keras.layers.Layer):
     Output shape: that of the input.
 
     Computed as a transposition of `(positions, groups, channels // groups)`, whatever the number
-    of axes: on a CPU TensorFlow takes half the time for three axes that it takes for the five of
-    the usual form, and a third of that of gathering channels by their indices.
+    of axes: on a CPU TensorFlow takes about half the time for three axes that it takes for the five
+    of the usual form, and about a third of that of gathering channels by their indices.
 
     Args:
         groups: number of groups.

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import keras
 
-from kerasref.layers import normalization
 from kerasref.layers.arguments import check_choice, check_positive_integer
 from kerasref.models import building
 from kerasref.models.blocks import conv, depthwise
@@ -53,9 +52,9 @@ def simple_convnet(common, *, filters=(32, 64, 128, 128), units=128, separable):
     if not common.include_top:
         return common.features(start, x)
     x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    x = normalization("batch", "avg_pool_bn")(x)
+    x = keras.layers.BatchNormalization(name="avg_pool_bn")(x)
     x = keras.layers.Dense(units, activation="relu", name="fc1")(x)
-    x = normalization("batch", "fc1_bn")(x)
+    x = keras.layers.BatchNormalization(name="fc1_bn")(x)
     return common.model(start, common.classifier(x, "fc2"))
 
 
@@ -144,7 +143,7 @@ def _simple(name, summary, separable, *ledger):
             "dlnotes 2.2, figure 2.8",
             (
                 "Biases, and no normalisation behind the convolutions, unlike MobileNet.",
-                "BN momentum 0.9 and epsilon 1e-5; the listing leaves Keras's 0.99 and 1e-3.",
+                "BN momentum 0.99 and epsilon 1e-3, Keras's, as the listing leaves them.",
             ),
         ),
         fixed={"separable": separable},

@@ -89,8 +89,6 @@ def run(config: Config, context: Context) -> dict[str, float]:
     Raises:
         ConfigError: a strategy of several devices.
     """
-    import keras
-
     from kerasref.analysis import counts
     from kerasref.harness import strategy as strategies
     from kerasref.tasks import _timing
@@ -108,7 +106,6 @@ def run(config: Config, context: Context) -> dict[str, float]:
     grown = _timing.resident_peak() - before
     context.progress(1, 4, "parts")
 
-    keras.utils.set_random_seed(context.seed)
     reference = _reference(config, model)
     batch = config.reference.batch_size or config.batch_size
     other = make_step(reference, batch)

@@ -46,8 +46,8 @@ def simple_listing(separable):
     x = layers.Conv2D(32, 3, strides=2, padding="same", activation="relu")(image)
     for filters, strides in ((64, 1), (128, 1), (128, 2)):
         x = convolve(x, filters, strides)
-    x = layers.BatchNormalization(epsilon=1e-5)(layers.GlobalAveragePooling2D()(x))
-    x = layers.BatchNormalization(epsilon=1e-5)(layers.Dense(128, activation="relu")(x))
+    x = layers.BatchNormalization()(layers.GlobalAveragePooling2D()(x))
+    x = layers.BatchNormalization()(layers.Dense(128, activation="relu")(x))
     return keras.Model(image, layers.Dense(10)(x))
 
 

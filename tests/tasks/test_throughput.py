@@ -84,7 +84,7 @@ def test_metrics_agree_with_one_another_and_with_the_counts():
     assert found["share_of_peak"] * found["flop_floor"] == pytest.approx(1)
     assert found["byte_floor_seconds"] * found["byte_floor"] == pytest.approx(found["seconds"])
     assert found["flop_floor_ratio"] == found["flop_floor"] / found["reference_flop_floor"]
-    assert found["peak_memory"] > 0
+    assert found["peak_memory"] >= 0  # 0 where this process has needed more before
     slower, faster = (measured(reference=SMALL | {"width": w}) for w in (1, 0.25))
     assert faster["reference_seconds"] < slower["reference_seconds"]
     inference = measured(reference={"builder": "LeNet5Keras"}, step="inference")
