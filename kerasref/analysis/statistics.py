@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-# SciPy's `stdtrit(n, 0.975)` for 1 to 9 degrees of freedom, so that reading reports, with their
+# SciPy's `stdtrit(n, 0.975)` for 1 to 30 degrees of freedom, so that reading reports, with their
 # few seeds, need not wait a third of a second for the import of SciPy.
 _QUANTILES = (
     12.706204736174694,
@@ -18,6 +18,27 @@ _QUANTILES = (
     2.364624251592784,
     2.306004135204166,
     2.262157162798205,
+    2.228138851986274,
+    2.200985160091639,
+    2.1788128296672284,
+    2.1603686564627913,
+    2.144786687917804,
+    2.131449545559776,
+    2.1199052992212546,
+    2.1098155778333156,
+    2.1009220402410382,
+    2.0930240544083087,
+    2.085963447265864,
+    2.0796138447276795,
+    2.0738730679040254,
+    2.0686576104190486,
+    2.0638985616280245,
+    2.0595385527532972,
+    2.0555294386428735,
+    2.0518305164802846,
+    2.0484071417952454,
+    2.045229642132703,
+    2.0422724563012378,
 )
 
 

@@ -117,10 +117,9 @@ def _judge_claim(
     }
     used = [record for arm in arms.values() for record in arm.values()]
     per_epoch = isinstance(claim, CompareClaim) and claim.epochs is not None
-    known = {
-        name for record in at_scale for name in (record.history if per_epoch else record.metrics)
-    }
-    if at_scale and claim.metric not in known:
+    reported = [record.history if per_epoch else record.metrics for record in at_scale]
+    if at_scale and not any(claim.metric in metrics for metrics in reported):
+        known = {name for metrics in reported for name in metrics}
         key = ("claims", str(number), "metric")
         raise unknown_metric(experiment, claim.metric, known, *key, per_epoch=per_epoch)
 

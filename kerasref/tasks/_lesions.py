@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from kerasref.harness.errors import ConfigError
 from kerasref.tasks._inputs import one_pass
 
@@ -45,6 +43,8 @@ def measure(
         swaps: how many pairs to exchange.
         examples: number of test images.
     """
+    import numpy as np
+
     from kerasref.analysis import lesions
 
     images, labels = _labelled(test, examples)
@@ -85,7 +85,9 @@ def measure(
     return found
 
 
-def _labelled(test: Any, examples: int) -> tuple[np.ndarray, np.ndarray]:
+def _labelled(test: Any, examples: int) -> tuple[Any, Any]:
+    import numpy as np
+
     images, labels = [], []
     for x, y, weight in one_pass(test):
         real = weight.numpy() > 0

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from kerasref import data
@@ -152,6 +151,7 @@ def _recorded(config: Config, seed: int) -> tuple[float, float]:
 
 def _hand_written(config: Config, seed: int) -> float:
     """The loop that one would write: tf.data, one tf.function per step, the same evaluation."""
+    import numpy as np
     import tensorflow as tf
 
     model, optimizer, loss, accuracy = _parts(config, seed)

@@ -56,7 +56,7 @@ def test_one_warm_worker_does_all_runs_and_none_twice(project, gated):
 def test_exclusive_runs_come_last_one_at_a_time_in_new_processes_with_all_cores(project):
     measured = project.add("measured", "variants: {a: {value: 1}, b: {value: 2}}", task="alone")
     trained = project.add("trained", "variants: {a: {value: 1}, b: {value: 2}, c: {value: 3}}")
-    _, err = project.run("run", measured, trained, "--jobs", "2")
+    _, err = project.run("run", measured, trained, "--jobs", "1")
     assert "5 finished" in err
     runs = sorted(project.runs("measured"), key=lambda run: run.data.metrics["began"])
     others = [run.info.end_time / 1000 for run in project.runs("trained")]
