@@ -11,6 +11,7 @@ from kerasref.harness import plan, spec
 from kerasref.harness.errors import KerasrefError
 from kerasref.harness.library import Library
 from kerasref.harness.plan import Options, Run
+from kerasref.harness.remember import remembered
 
 
 def _console(stderr: bool = False) -> Any:
@@ -172,12 +173,19 @@ def _report_directory(library: Library, profile: str) -> Path:
 
 
 def coverage(origin: str) -> list[dict[str, Any]]:
-    """One object per ledger row."""
-    from kerasref.harness import coverage as coverages
-    from kerasref.harness.collect import collect
-
+    """One object per ledger row; of the published record remembered until a file changes."""
     library = Library()
-    return coverages.rows(library, collect(library, spec.DEFAULT_PROFILE, origin).records)
+
+    def compute() -> list[dict[str, Any]]:
+        from kerasref.harness import coverage as coverages
+        from kerasref.harness.collect import collect
+
+        return coverages.rows(library, collect(library, spec.DEFAULT_PROFILE, origin).records)
+
+    if origin != "published":
+        return compute()
+    sources = [library.root / "experiments", library.root / "reports" / "data"]
+    return remembered(library.state / "coverage.json", sources, compute)
 
 
 def print_coverage(rows: list[dict[str, Any]]) -> None:
