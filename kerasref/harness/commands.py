@@ -35,15 +35,18 @@ def _table(*columns: str) -> Any:
 def list_experiments(pattern: str | None) -> None:
     """Print id, number of variants and seeds, and question of the experiments."""
     library = Library()
+
+    def rows() -> list[list[str]]:
+        return [
+            [e.id, str(len(e.variants)), str(e.base.get("seeds", 1)), e.takes, e.question]
+            for e in library.select([pattern] if pattern else [])
+        ]
+
+    whole = library.state / "list.json"
+    found = rows() if pattern else remembered(whole, [library.root / "experiments"], rows)
     table = _table("experiment", "variants", "seeds", "takes", "question")
-    for experiment in library.select([pattern] if pattern else []):
-        table.add_row(
-            experiment.id,
-            str(len(experiment.variants)),
-            str(experiment.base.get("seeds", 1)),
-            experiment.takes,
-            experiment.question,
-        )
+    for row in found:
+        table.add_row(*row)
     _console().print(table)
 
 
