@@ -28,7 +28,8 @@ class Case:
         if self.shape is None:
             return getattr(models, self.name)(**self.arguments)
         layer = getattr(layers, self.name)(**self.arguments, name="layer")
-        return keras.Sequential([keras.Input(self.shape), layer])
+        image = keras.Input(self.shape)
+        return keras.Model(image, layer(image))
 
 
 def outputs(model: keras.Model, x: np.ndarray) -> list[np.ndarray]:
