@@ -29,7 +29,7 @@ help: ## list the targets
 setup: .venv/ready ## make .venv from requirements.lock
 
 test: setup ## run all tests
-	.venv/bin/python -m pytest -n 2 -m 'not timing and not backends'
+	.venv/bin/python -m pytest -n 2 --dist loadgroup -m 'not timing and not backends'
 	.venv/bin/python -m pytest -m timing
 
 .venv-backends/ready: requirements.lock requirements-backends.lock

@@ -229,9 +229,8 @@ def data_prepare(name: str, directory: Path | None, force: bool) -> None:
 
 def bench(names: list[str], options: Options) -> int:
     """Measure experiments of the book `bench` anew, and write its report; 1 if any run failed."""
-    ids = [f"bench/{name}" for name in names] or ["bench"]
-    settings = {"jobs": 1, "threads": 1, "force": True, "dry_run": False, "cluster": None}
-    status = run(ids, options, **settings)
+    ids = [f"bench/{name.removeprefix('bench/')}" for name in names] or ["bench"]
+    status = run(ids, options, jobs=1, threads=1, force=True, dry_run=False, cluster=None)
     report(ids, options.profile, "store", None)
     return status
 

@@ -119,7 +119,7 @@ def task_module(name: str) -> ModuleType:
     preference; `available(config)` says whether what it needs is there; `prepare(config)`
     fetches it; `preflight(config)` finds mistakes that only a started backend can see;
     `EXCLUSIVE = True` marks a task that measures speed: its runs come last, one at a time, each in
-    a new process with all cores.
+    a new process with all cores. At smoke they run like any other.
     """
     if name not in task_names():
         raise ConfigError(f"no task {name!r}" + did_you_mean(name, task_names()))

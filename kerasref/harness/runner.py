@@ -39,8 +39,9 @@ class Job:
 
     @property
     def exclusive(self) -> bool:
-        """Whether the run needs the machine to itself."""
-        return getattr(task_module(self.run.task), "EXCLUSIVE", False)
+        """Whether the run needs the machine to itself; at smoke no time means anything."""
+        measures = getattr(task_module(self.run.task), "EXCLUSIVE", False)
+        return measures and self.run.profile != "smoke"
 
     @property
     def state(self) -> Path:

@@ -84,11 +84,14 @@ class CitationClaim(_Claim):
 class MeasuredClaim(_Claim):
     """A claim about `metric` of the runs.
 
-    `profile: paper` marks a claim that only the full-scale setting can test.
+    `profile: paper` marks a claim that only the full-scale setting can test. `failing: true` marks
+    one for which networks that did not learn are evidence, such as that something keeps them from
+    learning; see `verdicts.did_not_learn`.
     """
 
     metric: str
     profile: Profile | None = None
+    failing: bool = False
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -25,6 +25,12 @@ WORDS = (
 )
 UNTESTED = ("open", "needs-scale")
 
+LEARNED = 0.5
+"""Share of its training images that a network must get right to be compared with others."""
+
+GENERALISATION = ("test_accuracy", "test_loss", "accuracy_gap")
+"""Metrics that say little of a network which did not learn."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -86,6 +92,11 @@ def collapsed(records: Iterable[Record]) -> list[Record]:
     return [record for record in records if record.metrics.get("collapsed") == 1]
 
 
+def did_not_learn(records: Iterable[Record]) -> list[Record]:
+    """Runs that got less than `LEARNED` of their training images right in the end."""
+    return [record for record in records if not record.metrics.get("fit_accuracy", 1) >= LEARNED]
+
+
 def unknown_metric(
     experiment: Experiment, metric: str, known: Iterable[str], *key: str, per_epoch: bool = False
 ) -> ConfigError:
@@ -130,6 +141,14 @@ def _judge_claim(
         evidence = f"no {wanted} runs of {', '.join(untested)}"
     else:
         word, evidence = decide(claim, arms)
+    unfit = [] if claim.failing or claim.metric not in GENERALISATION else did_not_learn(used)
+    if unfit and word in ("reproduced", "refuted"):
+        word = "inconclusive"
+        evidence += (
+            f"; decides nothing, because {formatting.count(len(unfit), 'run')} of "
+            f"{', '.join(sorted({record.variant for record in unfit}))} got less than "
+            f"{LEARNED:.0%} of the training images right"
+        )
     down = len(collapsed(used))
     if down:
         evidence += f"; {formatting.count(down, 'run')} collapsed"

@@ -5,7 +5,8 @@ from kerasref.layers.batch_whitening import BatchWhitening
 from kerasref.layers.channel_shuffle import ChannelShuffle
 from kerasref.layers.channel_split import ChannelSplit
 from kerasref.layers.grouped_conv2d import GroupedConv2D
-from kerasref.layers.index_channels import IndexChannels, IndexedGroupConv2D
+from kerasref.layers.index_channels import IndexChannels
+from kerasref.layers.indexed_group_conv2d import IndexedGroupConv2D
 from kerasref.layers.learned_group_conv2d import LearnedGroupConv2D
 from kerasref.layers.local_response_normalization import LocalResponseNormalization
 from kerasref.layers.maxout import Maxout

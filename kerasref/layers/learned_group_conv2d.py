@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasref.layers.arguments import check_positive_integer
+from kerasref.layers.condensing_conv2d import CondensingConv2D
 
 
 @keras.saving.register_keras_serializable(package="kerasref")
-class LearnedGroupConv2D(keras.layers.Layer):
+class LearnedGroupConv2D(CondensingConv2D):
     """1x1 convolution of which each group of filters gives up input features while it trains.
 
     It starts as an ordinary convolution. Each call of `condense`, made between two steps, masks
@@ -44,52 +44,24 @@ class LearnedGroupConv2D(keras.layers.Layer):
     ledger M2.6a, A2.6-3, A2.6-8, A2.6-9.
     """
 
-    def __init__(
-        self,
-        filters,
-        groups=4,
-        condensation=4,
-        use_bias=False,
-        kernel_initializer="he_normal",
-        kernel_regularizer=None,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.filters = check_positive_integer("filters", filters)
-        self.groups = check_positive_integer("groups", groups)
-        self.condensation = check_positive_integer("condensation", condensation)
-        if filters % groups:
-            raise ValueError(
-                f"`filters` must be a multiple of `groups`, not {filters} for {groups} groups"
-            )
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+    def __init__(self, filters, *args, kernel_regularizer=None, **kwargs):
+        super().__init__(filters, *args, **kwargs)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape):
-        features = input_shape[-1]
-        if features % self.condensation:
-            raise ValueError(
-                f"`condensation` must divide the input channels, {self.condensation} does not "
-                f"divide {features}"
-            )
-        self.kernel = self.add_weight(
-            (1, 1, features, self.filters), self.kernel_initializer, name="kernel"
-        )
+        self.add_kernel(input_shape[-1], remaining=False)
         if self.kernel_regularizer is not None:
             self.kernel.regularizer = lambda kernel: self.kernel_regularizer(self._masked(kernel))
-        self.mask = self.add_weight((self.groups, features), "ones", name="mask", trainable=False)
-        if self.use_bias:
-            self.bias = self.add_weight((self.filters,), "zeros", name="bias")
+        self.mask = self.add_weight(
+            (self.groups, input_shape[-1]), "ones", name="mask", trainable=False
+        )
 
     def _masked(self, kernel):
         mask = ops.repeat(ops.transpose(self.mask), self.filters // self.groups, axis=1)
         return kernel * ops.cast(mask, kernel.dtype)
 
-    def call(self, inputs):
-        outputs = ops.conv(inputs, self._masked(self.kernel), data_format="channels_last")
-        return outputs + self.bias if self.use_bias else outputs
+    def convolve(self, inputs):
+        return ops.conv(inputs, self._masked(self.kernel), data_format="channels_last")
 
     @property
     def stage(self) -> int:
@@ -137,20 +109,10 @@ class LearnedGroupConv2D(keras.layers.Layer):
         mask = ops.convert_to_numpy(self.mask)
         return np.stack([np.flatnonzero(group) for group in mask]).astype("int32")
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.filters)
-
     def count_macs(self, input_shape, output_shape):
         """All multiply-accumulates per example, those with masked weights included."""
         return math.prod(output_shape[1:]) * input_shape[-1]
 
     def get_config(self):
-        own = {
-            "filters": self.filters,
-            "groups": self.groups,
-            "condensation": self.condensation,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-        }
-        return {**super().get_config(), **own}
+        regularizer = keras.regularizers.serialize(self.kernel_regularizer)
+        return {**super().get_config(), "kernel_regularizer": regularizer}

@@ -126,8 +126,14 @@ class Common:
 
         Raises:
             ValueError: a shape that is not one of an image, too small, of unknown size where a
-                size is needed, or Keras set to `channels_first`.
+                size is needed, `weights` that are no file, or Keras set to `channels_first`.
         """
+        if self.weights is not None and not os.path.exists(self.weights):
+            raise ValueError(
+                f"`weights` must be None or the path of a weights file, not "
+                f"{os.fspath(self.weights)!r}"
+                + ("; none are published for this network" if self.weights == "imagenet" else "")
+            )
         if keras.config.image_data_format() != "channels_last":
             raise ValueError(
                 "image_data_format is 'channels_first'; these builders need 'channels_last'"
@@ -196,22 +202,11 @@ class Common:
         return self.model(start, [x, *auxiliary] if auxiliary else x)
 
     def model(self, start: Any, x: Any) -> keras.Model:
-        """The model from `start` to `x`, with its weights.
-
-        Raises:
-            ValueError: `weights` is neither None nor the path of a file.
-        """
+        """The model from `start` to `x`, with its weights."""
         (image,) = keras.utils.get_source_inputs(start)
         model = keras.Model(image, x, name=self.name)
-        if self.weights is None:
-            return model
-        if not os.path.exists(self.weights):
-            raise ValueError(
-                f"`weights` must be None or the path of a weights file, not "
-                f"{os.fspath(self.weights)!r}"
-                + ("; none are published for this network" if self.weights == "imagenet" else "")
-            )
-        model.load_weights(self.weights)
+        if self.weights is not None:
+            model.load_weights(self.weights)
         return model
 
 
@@ -223,6 +218,7 @@ def variant(
     /,
     *,
     fixed: dict[str, Any] | None = None,
+    takes: tuple[Any, ...] = (),
     twin: Twin | None = None,
     **defaults: Any,
 ) -> Callable[..., keras.Model]:
@@ -241,6 +237,8 @@ def variant(
         provenance: kept as the builder's attribute of that name.
         fixed: arguments of `generic` that this builder sets and does not offer. In `generic` they
             need no default.
+        takes: for a `generic` that passes `**options` on: the builder which it passes them to, then
+            the names of those that are offered.
         twin: where keras.applications has the same network; kept likewise. `weights="imagenet"`
             works with it.
         defaults: arguments, common or the family's, that it offers with another default.
@@ -250,7 +248,7 @@ def variant(
     """
     fixed = fixed or {}
     shared = inspect.signature(Common).parameters
-    _, *own = inspect.signature(generic).parameters.values()
+    own = _own_parameters(generic, takes)
     known = {*shared, *(parameter.name for parameter in own)}
     for argument in (*fixed, *defaults):
         if argument not in known:
@@ -280,22 +278,42 @@ def variant(
     build.__name__ = build.__qualname__ = name
     build.__module__ = generic.__module__
     build.__signature__ = signature
-    build.__doc__ = _docstring(generic, summary, provenance, fixed)
+    build.__doc__ = _docstring(generic, takes, summary, provenance, fixed)
     build.provenance = provenance
     build.twin = twin
     return build
 
 
-def _docstring(generic, summary: str, provenance: Provenance, fixed: Iterable[str]) -> str:
-    shared = inspect.getdoc(Common).partition("Attributes:\n")[2].rstrip()
+def _own_parameters(generic, takes) -> list[inspect.Parameter]:
+    _, *own = inspect.signature(generic).parameters.values()
+    own = [parameter for parameter in own if parameter.kind is not parameter.VAR_KEYWORD]
+    if takes:
+        passed_to, *names = takes
+        own += [inspect.signature(passed_to).parameters[name] for name in names]
+    return own
+
+
+def _documented(generic) -> tuple[dict[str, str], str]:
+    """The arguments in the docstring of `generic`, by name, and its errors."""
     _, _, sections = inspect.getdoc(generic).partition("Args:\n")
     own, _, errors = sections.partition("Raises:\n")
-    entries: list[list[str]] = []
+    entries: dict[str, list[str]] = {}
     for line in own.rstrip().splitlines():
         if not line.startswith("     "):
-            entries.append([])
-        entries[-1].append(line)
-    offered = ["\n".join(e) for e in entries if e[0].strip().partition(":")[0] not in fixed]
+            name = line.strip().partition(":")[0]
+            entries[name] = []
+        entries[name].append(line)
+    return {name: "\n".join(lines) for name, lines in entries.items()}, errors.rstrip()
+
+
+def _docstring(generic, takes, summary: str, provenance: Provenance, fixed: Iterable[str]) -> str:
+    shared = inspect.getdoc(Common).partition("Attributes:\n")[2].rstrip()
+    entries, errors = _documented(generic)
+    if takes:
+        passed_to, *names = takes
+        del entries["options"]
+        entries |= {name: _documented(passed_to)[0][name] for name in names}
+    offered = [entry for name, entry in entries.items() if name not in fixed]
     source = f"{provenance.reference} Ledger: {', '.join(provenance.ledger)}."
     parts = [summary, f"Reference: {source}"]
     if provenance.deviations:
@@ -304,7 +322,7 @@ def _docstring(generic, summary: str, provenance: Provenance, fixed: Iterable[st
     parts.append(
         "Returns:\n    A functional `keras.Model`, images `(batch, height, width, channels)` in."
     )
-    parts.append("Raises:\n" + errors.rstrip())
+    parts.append("Raises:\n" + errors)
     return "\n\n".join(parts) + "\n"
 
 

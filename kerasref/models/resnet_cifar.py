@@ -26,14 +26,8 @@ def resnet_cifar(
     depth=20,
     bottleneck=False,
     width=16,
-    order="original",
-    shortcut="identity",
-    scales=(0.5, 0.5),
-    gate_bias=-6.0,
-    shortcut_dropout=0.5,
     transition="zero_pad",
-    norm="batch",
-    se=None,
+    **options,
 ):
     """Generic ResNet for small images.
 
@@ -42,18 +36,9 @@ def resnet_cifar(
         bottleneck: 1x1, 3x3 and 1x1 convolutions in a unit, the last with four times the filters.
         width: filters of the first convolution and of the first stage; each further stage has
             twice those of the one before.
-        order: `"original"`, `"bn_after_addition"`, `"relu_before_addition"`,
-            `"relu_only_preactivation"` or `"preactivation"` (He et al. 2016b, figure 4 a to e).
-        shortcut: `"identity"`, `"scaling"`, `"exclusive_gating"`, `"shortcut_gating"`, `"conv"`,
-            `"dropout"` (He et al. 2016b, figure 2 a to f), or None for the plain network.
-        scales: with `"scaling"`, the factors of shortcut and residual.
-        gate_bias: initial bias of the gates.
-        shortcut_dropout: rate with `"dropout"`.
         transition: where a unit changes the number of channels, `"projection"` (1x1 convolution)
             or `"zero_pad"` (sub-sampling and channels of zeros, no parameters).
-        norm: `"batch"`, `"lrn"` or None.
-        se: arguments of `kerasref.layers.SqueezeExcitation`, applied to each residual before the
-            addition; one mapping for all stages, or a sequence with a mapping or None for each.
+        options: of `resnet`.
 
     Raises:
         ValueError: an argument out of its range, or `se` for another number of stages.
@@ -66,17 +51,11 @@ def resnet_cifar(
         common,
         blocks=(units,) * 3,
         width=width,
-        order=order,
-        shortcut=shortcut,
-        scales=scales,
-        gate_bias=gate_bias,
-        shortcut_dropout=shortcut_dropout,
         transition=transition,
-        norm=norm,
-        se=se,
         bottleneck=bottleneck,
         stem="cifar",
         default_shape=(32, 32, 3),
+        **options,
     )
 
 
@@ -116,6 +95,16 @@ ResNetCIFAR = building.variant(
         "He et al. 2016a, section 4.2; He et al. 2016b; dlnotes 1.4.",
         ("M1.4-6", "M1.4-7", "M1.4-8", "M1.4-9", "M1.4-10"),
         "dlnotes 1.4; hand arithmetic",
+    ),
+    takes=(
+        resnet,
+        "order",
+        "shortcut",
+        "scales",
+        "gate_bias",
+        "shortcut_dropout",
+        "norm",
+        "se",
     ),
     classes=10,
 )

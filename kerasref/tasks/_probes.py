@@ -48,8 +48,8 @@ class Probes(Strict):
             the share of a group's absolute weights on the features that condensing gives up in
             the end, and `group_sparsity`, the share of pairs of a group and a feature with less
             than a tenth of the mean importance.
-        changes_at: epochs of which `<metric>_change_<epoch>`, the change of each metric of an
-            epoch since the epoch before, is reported; for the training loss also
+        changes_at: epochs of which the change of each metric since the epoch before is reported,
+            `<metric>_change_1` for the first of them and so on; for the training loss also
             `train_loss_change_last_minus_others`, the last change less the largest other one.
         examples: number of test images.
     """
@@ -140,14 +140,14 @@ def _gain_share(history: list[dict[str, float]], epoch: int) -> float:
 def _changes(history: list[dict[str, float]], epochs: list[int]) -> dict[str, float]:
     """Epochs that were not reached, as in a short run, count as the last."""
     found = {}
-    for epoch in epochs:
+    for number, epoch in enumerate(epochs, 1):
         before, after = (history[min(e, len(history)) - 1] for e in (epoch - 1, epoch))
         found |= {
-            f"{name}_change_{epoch}": value - before[name]
+            f"{name}_change_{number}": value - before[name]
             for name, value in after.items()
             if name != "seconds"
         }
-    changes = [found[f"train_loss_change_{epoch}"] for epoch in epochs]
+    changes = [found[f"train_loss_change_{number}"] for number in range(1, len(epochs) + 1)]
     if len(changes) > 1:
         found["train_loss_change_last_minus_others"] = changes[-1] - max(changes[:-1])
     return found

@@ -65,6 +65,9 @@ def test_exclusive_runs_come_last_one_at_a_time_in_new_processes_with_all_cores(
     assert len({run.data.metrics["pid"] for run in runs}) == 2
     assert {run.data.metrics["threads"] for run in runs} == {runner.cores()}
 
+    project.run("run", measured, "--profile", "smoke", "--force")
+    assert project.runs("measured")[-1].data.metrics["threads"] == 1
+
 
 def test_a_failing_run_fails_only_itself(project):
     id = project.add(

@@ -302,6 +302,23 @@ def test_collapsed_runs_count_and_are_mentioned(verdict, make_runs):
     assert "3 seeds" in found.evidence
 
 
+def test_networks_that_did_not_learn_decide_nothing_about_generalisation(verdict, make_runs):
+    claim = "{id: A1-1, metric: %s, higher: a, than: b%s}"
+    for metric in ("test_accuracy", "accuracy_gap", "train_accuracy"):
+        values = {metric: [0.9, 0.9, 0.91]}
+        weak = make_runs("b", **{metric: [0.3, 0.3, 0.3]}, fit_accuracy=[0.5, 0.49, 0.9])
+        learned = make_runs("b", **{metric: [0.3, 0.3, 0.3]}, fit_accuracy=[0.5, 0.5, 0.9])
+        runs = make_runs("a", **values, fit_accuracy=[0.9] * 3)
+        assert verdict(claim % (metric, ""), runs + learned).word == "reproduced"
+        found = verdict(claim % (metric, ""), runs + weak)
+        if metric == "train_accuracy":
+            assert found.word == "reproduced"
+            continue
+        assert found.word == "inconclusive"
+        assert "1 run of b got less than 50% of the training images right" in found.evidence
+        assert verdict(claim % (metric, ", failing: true"), runs + weak).word == "reproduced"
+
+
 def test_surrogate_data_label(verdict, make_runs):
     tags = {"data": "digits", "surrogate": "mnist", "fallback_for": "fashion_mnist"}
     runs = make_runs("a", loss=[5.0] * 3, tags=tags) + make_runs("b", loss=[1.0] * 3, tags=tags)

@@ -55,6 +55,34 @@ def test_docstring_names_source_deviations_and_offered_arguments_only():
     assert doc.rstrip().endswith("ValueError: never.")
 
 
+def small_family(common, *, size=2, **options):
+    """A small one.
+
+    Args:
+        size: of it.
+        options: of `family`.
+
+    Raises:
+        ValueError: sometimes.
+    """
+    return family(common, blocks=size, **options)
+
+
+def test_arguments_that_are_passed_on_are_offered_by_name():
+    small = building.variant(
+        small_family, "Small", "Small.", PROVENANCE, takes=(family, "rate"), rate=0.7
+    )
+    assert list(inspect.signature(small).parameters)[-2:] == ["size", "rate"]
+    assert small()[1:] == (0.7, 2)
+    assert small(rate=0.2, size=3)[1:] == (0.2, 3)
+    doc = inspect.getdoc(small)
+    assert "    size: of it.\n    rate: of something,\n        on two lines." in doc
+    assert "options" not in doc
+    assert doc.rstrip().endswith("ValueError: sometimes.")
+    with pytest.raises(TypeError, match="'blocks'"):
+        small(blocks=3)
+
+
 @pytest.mark.parametrize("arguments", [{"blocks": 1}, {"rat": 1}])
 def test_what_is_not_offered_is_refused(arguments):
     with pytest.raises(TypeError, match=rf"Deep\(\).*'{next(iter(arguments))}'"):

@@ -31,7 +31,10 @@ PUBLISHED = [
     for row in csv.DictReader(path.read_text().splitlines())
 ]
 
-every_builder = pytest.mark.parametrize("name", models.__all__)
+# One builder's tests stay in one process, which builds what they share once.
+every_builder = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in models.__all__]
+)
 
 
 def runnable(name, /, **arguments):
@@ -43,6 +46,14 @@ def built(name):
     """A shared instance for tests that leave its weights alone."""
     keras.utils.set_random_seed(0)
     return runnable(name)
+
+
+@functools.cache
+def body(name):
+    """Likewise without the top, for images of any size."""
+    keras.utils.set_random_seed(0)
+    channels = built(name).input_shape[-1]
+    return runnable(name, include_top=False, input_shape=(None, None, channels))
 
 
 def images(model, batch=2, seed=0):
@@ -69,7 +80,9 @@ def measured(name, kwargs):
 
 
 @pytest.mark.parametrize(
-    "row", PUBLISHED, ids=lambda row: f"{row['builder']}-{row['metric']}-{row['value']}"
+    "row",
+    [pytest.param(row, marks=pytest.mark.xdist_group(row["builder"])) for row in PUBLISHED],
+    ids=lambda row: f"{row['builder']}-{row['metric']}-{row['value']}",
 )
 def test_counts_equal_the_published(row):
     assert measured(row["builder"], row["kwargs"])[row["metric"]] == int(row["value"]), row[
@@ -102,21 +115,19 @@ def test_without_activation_the_top_gives_logits(name):
 
 @every_builder
 def test_without_top_and_pooling(name):
-    keras.utils.set_random_seed(0)
-    body = runnable(name, include_top=False)
-    x = images(body)
-    maps = body(x).numpy()
+    x = images(built(name))
+    maps = body(name)(x).numpy()
     assert maps.ndim == 4
     for pooling, reduce in (("avg", np.mean), ("max", np.max)):
         pooled = runnable(name, include_top=False, pooling=pooling)
-        pooled.set_weights(body.get_weights())
+        pooled.set_weights(body(name).get_weights())
         np.testing.assert_allclose(pooled(x), reduce(maps, axis=(1, 2)), rtol=1e-5, atol=1e-6)
 
 
 @every_builder
 def test_without_top_takes_any_size_and_keeps_height_and_width_apart(name):
     height, width, channels = built(name).input_shape[1:]
-    free = runnable(name, include_top=False, input_shape=(None, None, channels))
+    free = body(name)
     for shape in ((height, width + 16, channels), (height + 16, width, channels)):
         fixed = runnable(name, include_top=False, input_shape=shape)
         fixed.set_weights(free.get_weights())
@@ -197,22 +208,24 @@ def test_mixed_precision_keeps_weights_and_output_in_float32(name):
 
 @every_builder
 def test_layer_names_are_unique_stable_and_readable(name):
-    first, second = ([layer.name for layer in runnable(name).layers] for _ in range(2))
-    assert first == second
-    assert len(set(first)) == len(first)
-    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", layer) for layer in first)
+    names = [layer.name for layer in built(name).layers]
+    assert names == [layer.name for layer in weightless(lambda: runnable(name)).layers]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*", layer) for layer in names)
     paths = [weight.path for weight in built(name).weights]
     assert len(set(paths)) == len(paths)
 
 
 @every_builder
 def test_the_seed_decides_the_weights(name):
-    def kernels(seed):
-        keras.utils.set_random_seed(seed)
-        return [w.numpy() for w in runnable(name).weights if "kernel" in w.path]
+    def kernels(model):
+        return [weight.numpy() for weight in model.weights if "kernel" in weight.path]
 
-    first, same, other = kernels(3), kernels(3), kernels(4)
-    for one, two, three in zip(first, same, other, strict=True):
+    def seeded(seed):
+        keras.utils.set_random_seed(seed)
+        return kernels(runnable(name))
+
+    for one, two, three in zip(kernels(built(name)), seeded(0), seeded(4), strict=True):
         np.testing.assert_array_equal(one, two)
         assert not np.array_equal(one, three)
 
@@ -250,7 +263,7 @@ def test_is_an_ordinary_documented_function(name):
     ledger_id = r"[A-Z]+\d+(\.\d+)?-\d+|[A-Z]\d+\.\d+[a-z]?|D2L-[A-Z]+\d+[a-z]?"
     assert all(re.fullmatch(ledger_id, row) for row in provenance.ledger)
     default = inspect.signature(builder).parameters["name"].default
-    assert weightless(lambda: runnable(name)).name == default
+    assert built(name).name == default
     assert weightless(lambda: runnable(name, name="other")).name == "other"
     with pytest.raises(TypeError, match=name):
         builder(no_such_argument=1)
