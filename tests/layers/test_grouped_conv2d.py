@@ -154,7 +154,7 @@ def test_channels_must_divide_by_groups():
 
 
 @pytest.mark.timing
-def test_a_training_step_on_a_cpu_is_much_faster_than_kerass():
+def test_a_training_step_on_a_cpu_is_40_times_faster_than_kerass():
     def seconds(layer, repeats):
         step = tf.function(lambda: values(layer, x))
         step()
@@ -172,5 +172,4 @@ def test_a_training_step_on_a_cpu_is_much_faster_than_kerass():
         )
         for layer in (ours, reference):
             layer.build(x.shape)
-        # 29 to 213 times on machines so far; one that fell back to Keras's form would be as slow.
-    assert seconds(reference, 3) / seconds(ours, 20) >= 5
+        assert seconds(reference, 3) / seconds(ours, 20) >= 40
