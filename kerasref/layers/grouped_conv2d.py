@@ -15,9 +15,11 @@ class GroupedConv2D(keras.layers.Conv2D):
 
     On the TensorFlow backend Keras compiles each grouped convolution with XLA, and one training
     step of it is tens to hundreds of times slower on a CPU than TensorFlow's grouped kernel. This
-    layer uses that kernel where its gradient exists, and `groups` separate convolutions where it
-    does not (CPUs without oneDNN; float16 and float64 on any CPU). On other backends it is Keras's
-    layer.
+    layer uses that kernel where its gradient exists, and separate convolutions, of one or a few
+    groups each, where it does not (without oneDNN; float16 and float64 on any CPU). TensorFlow
+    turns oneDNN on by itself on CPUs with AVX-512 VNNI or AMX; on others, set
+    `TF_ENABLE_ONEDNN_OPTS=1` before importing it, as `kerasref` does: the layer is then twice as
+    fast. On other backends it is Keras's layer.
 
     Input shape: `(batch, height, width, channels)`; `channels` a multiple of `groups`.
     Output shape: `(batch, new_height, new_width, filters)`; `filters` a multiple of `groups`.
@@ -41,13 +43,34 @@ class GroupedConv2D(keras.layers.Conv2D):
         if _kernel_has_gradient(inputs.dtype.name):
             padding = self.padding.upper()
             return tf.nn.conv2d(inputs, kernel, self.strides, padding, dilations=self.dilation_rate)
+        together = _groups_together(self.groups, kernel.shape[2])
+        kernel = _block_diagonal(kernel, self.groups, together)
         parts = zip(
-            ops.split(inputs, self.groups, axis=-1),
-            ops.split(kernel, self.groups, axis=-1),
+            ops.split(inputs, self.groups // together, axis=-1),
+            ops.split(kernel, self.groups // together, axis=-1),
             strict=True,
         )
         settings = (list(self.strides), self.padding, "channels_last", self.dilation_rate)
         return ops.concatenate([ops.conv(x, k, *settings) for x, k in parts], axis=-1)
+
+
+def _groups_together(groups: int, channels: int) -> int:
+    """How many groups of `channels` channels one convolution takes: 16 channels at the most.
+
+    Narrower convolutions cost more than the products by zero that wider ones make.
+    """
+    return max(n for n in range(1, groups + 1) if not groups % n and (n == 1 or n * channels <= 16))
+
+
+def _block_diagonal(kernel, groups: int, together: int):
+    """The kernel of `groups / together` groups that computes the same, by zeros in between."""
+    if together == 1:
+        return kernel
+    height, width, channels, filters = kernel.shape
+    shape = (height, width, 1, channels, groups // together, together, filters // groups)
+    own = ops.reshape(ops.eye(together, dtype=kernel.dtype), (together, 1, 1, together, 1))
+    blocks = ops.reshape(kernel, shape) * own
+    return ops.reshape(blocks, (height, width, together * channels, filters))
 
 
 @functools.cache

@@ -24,6 +24,8 @@ CASES = [
     (8, 8, {"kernel_size": 3, "groups": 8, "padding": "same"}),
     (8, 4, {"kernel_size": 3, "groups": 2, "dilation_rate": 2, "use_bias": False}),
     (8, 4, {"kernel_size": 3, "groups": 1, "strides": 2}),
+    (16, 32, {"kernel_size": 3, "groups": 8, "padding": "same"}),  # four groups at once
+    (6, 40, {"kernel_size": 3, "groups": 2}),  # one at a time
 ]
 
 
