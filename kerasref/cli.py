@@ -39,7 +39,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # start-up notes of no use to the reader
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the same kernels on every x86 CPU
     try:
         parsed = _parser().parse_args(arguments)
         status = parsed.command(parsed) or 0

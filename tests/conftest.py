@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line has it
-
 LEDGER = """\
 id,chapter,section,kind,class,title,gold
 A1-1,1,1.1,claim,trend,One is larger than two,

@@ -16,10 +16,10 @@ class GroupedConv2D(keras.layers.Conv2D):
     On the TensorFlow backend Keras compiles each grouped convolution with XLA, and one training
     step of it is tens to hundreds of times slower on a CPU than TensorFlow's grouped kernel. This
     layer uses that kernel where its gradient exists, and separate convolutions, of one or a few
-    groups each, where it does not (without oneDNN; float16 and float64 on any CPU). TensorFlow
-    turns oneDNN on by itself on CPUs with AVX-512 VNNI or AMX; on others, set
-    `TF_ENABLE_ONEDNN_OPTS=1` before importing it, as `kerasref` does: the layer is then twice as
-    fast. On other backends it is Keras's layer.
+    groups each, where it does not: float16 and float64 on any CPU, and float32 where oneDNN is off,
+    as TensorFlow leaves it on CPUs without AVX-512 or AMX. (Turning it on there is faster for this
+    layer, but in TensorFlow 2.21 its AVX2 code writes outside its memory when small residual
+    networks are trained.) On other backends it is Keras's layer.
 
     Input shape: `(batch, height, width, channels)`; `channels` a multiple of `groups`.
     Output shape: `(batch, new_height, new_width, filters)`; `filters` a multiple of `groups`.
