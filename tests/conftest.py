@@ -1,6 +1,7 @@
 """A small project of one book, its command line, and a task that needs no TensorFlow."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,8 +101,9 @@ class Project:
     alive = staticmethod(alive)
     wait_until = staticmethod(wait_until)
 
-    def __init__(self, root, environment):
+    def __init__(self, root, environment, empty_store):
         self.root = root
+        self.empty_store = empty_store
         self.gate = root / "gate"
         self.environment = environment
         self.processes = []
@@ -128,8 +130,17 @@ class Project:
     def state(self):
         return self.root / ".kerasref"
 
+    def copy_empty_store(self):
+        """Spare the seconds in which MLflow creates its tables, unless there is a store."""
+        file = self.state / "mlflow.db"
+        if not file.exists():
+            self.state.mkdir(exist_ok=True)
+            shutil.copy(self.empty_store, file)
+
     def start(self, *arguments, **environment):
         """`kerasref ARGUMENTS` as a process in a group of its own."""
+        if arguments[0] == "run":
+            self.copy_empty_store()
         process = subprocess.Popen(
             [sys.executable, "-m", "kerasref", *arguments],
             env=os.environ | self.environment | environment,
@@ -205,8 +216,18 @@ def toy_tasks(tmp_path_factory):
     return directory
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A SQLite file with MLflow's tables and nothing in them."""
+    from kerasref.harness.tracking import Store
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    Store(file.parent, f"sqlite:///{file}").client.search_experiments()
+    return file
+
+
 @pytest.fixture
-def project(tmp_path, toy_tasks, monkeypatch):
+def project(tmp_path, toy_tasks, empty_store, monkeypatch):
     """An empty project; `kerasref` in this process uses it too."""
     import kerasref.tasks
 
@@ -220,6 +241,6 @@ def project(tmp_path, toy_tasks, monkeypatch):
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    project = Project(tmp_path / "project", environment)
+    project = Project(tmp_path / "project", environment, empty_store)
     yield project
     project.close()

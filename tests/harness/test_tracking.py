@@ -23,6 +23,7 @@ def make_run(variant="a", seed=0, **config):
 
 @pytest.fixture
 def store(project):
+    project.copy_empty_store()
     return Store(project.state)
 
 
