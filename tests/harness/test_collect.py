@@ -21,6 +21,7 @@ class Shelf:
     """One experiment, its store and its published record."""
 
     def __init__(self, project):
+        self.project = project
         self.library = Library(project.root)
         self.store = Store(project.state)
 
@@ -29,6 +30,7 @@ class Shelf:
 
     def perform(self, runs, fail=""):
         """Run and record as the runner would, without working."""
+        self.project.copy_empty_store()
         parent = self.store.begin_invocation(ID, "Trial", {})
         for run in runs:
             log = self.store.begin(run, parent, {"data": run.data})
