@@ -1,5 +1,6 @@
 """A small project of one book, its command line, and a task that needs no TensorFlow."""
 
+import functools
 import os
 import shutil
 import signal
@@ -135,7 +136,7 @@ class Project:
         file = self.state / "mlflow.db"
         if not file.exists():
             self.state.mkdir(exist_ok=True)
-            shutil.copy(self.empty_store, file)
+            shutil.copy(self.empty_store(), file)
 
     def start(self, *arguments, **environment):
         """`kerasref ARGUMENTS` as a process in a group of its own."""
@@ -222,12 +223,12 @@ def empty_store(tmp_path_factory):
     from kerasref.harness.tracking import Store
 
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
-    Store(file.parent, f"sqlite:///{file}").client.search_experiments()
+    _ = Store(file.parent, f"sqlite:///{file}").client  # creates the tables
     return file
 
 
 @pytest.fixture
-def project(tmp_path, toy_tasks, empty_store, monkeypatch):
+def project(tmp_path, toy_tasks, request, monkeypatch):
     """An empty project; `kerasref` in this process uses it too."""
     import kerasref.tasks
 
@@ -241,6 +242,8 @@ def project(tmp_path, toy_tasks, empty_store, monkeypatch):
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
+    # Asked for when a test first needs it: most tests of the command line need no store.
+    empty_store = functools.partial(request.getfixturevalue, "empty_store")
     project = Project(tmp_path / "project", environment, empty_store)
     yield project
     project.close()

@@ -59,7 +59,7 @@ def _groups_together(groups: int, channels: int) -> int:
 
     Narrower convolutions cost more than the products by zero that wider ones make.
     """
-    return max(n for n in range(1, groups + 1) if not groups % n and (n == 1 or n * channels <= 16))
+    return next(n for n in range(max(1, 16 // channels), 0, -1) if not groups % n)
 
 
 def _block_diagonal(kernel, groups: int, together: int):

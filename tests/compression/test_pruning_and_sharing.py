@@ -120,6 +120,8 @@ def test_every_weight_takes_its_nearest_shared_value(array, bits):
     assert len(shared.codebook) <= 2**bits - 1
     np.testing.assert_array_equal(shared.labels == 0, array == 0)
     assert (shared.values()[array == 0] == 0).all()
+    if (shared.codebook != 0).all():
+        np.testing.assert_array_equal(shared.values() == 0, array == 0)
     nonzero = array[array != 0]
     if nonzero.size:
         nearest = np.abs(nonzero[:, None] - shared.codebook).min(axis=1)
