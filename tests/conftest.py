@@ -1,6 +1,7 @@
 """A small project of one book, its command line, and a task that needs no TensorFlow."""
 
 import functools
+import math
 import os
 import shutil
 import signal
@@ -68,6 +69,26 @@ def wait_until(condition, seconds=60):
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return value
+
+
+@pytest.fixture
+def race():
+    """Assert something of the lowest times of some calls.
+
+    What else a machine does adds to a time and never takes from it, so another round comes closer
+    to the truth: calls take turns until the condition holds or the rounds are over.
+    """
+
+    def run(condition, rounds=10, **contestants):
+        best = dict.fromkeys(contestants, math.inf)
+        for _ in range(rounds):
+            for name, seconds in contestants.items():
+                best[name] = min(best[name], seconds())
+            if condition(**best):
+                return
+        raise AssertionError(f"after {rounds} rounds: {best}")
+
+    return run
 
 
 def hear_ctrl_c():

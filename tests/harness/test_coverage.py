@@ -106,10 +106,15 @@ def test_scoreboard_links_only_to_reports_that_exist(make_library, tmp_path):
 
 
 @pytest.mark.timing
-def test_all_ledgers_in_a_second(tmp_path):
+def test_all_ledgers_in_a_second(race, tmp_path):
     library = Library(Path(__file__).resolve().parents[2])
-    start = time.perf_counter()
-    rows = coverage.rows(library, {})
-    scoreboard.write(library, {}, tmp_path)
-    assert time.perf_counter() - start < 1
-    assert len(rows) == sum(map(len, library.ledger.values()))
+
+    def seconds():
+        began = time.perf_counter()
+        rows = coverage.rows(library, {})
+        scoreboard.write(library, {}, tmp_path)
+        taken = time.perf_counter() - began
+        assert len(rows) == sum(map(len, library.ledger.values()))
+        return taken
+
+    race(lambda call: call < 1, call=seconds)

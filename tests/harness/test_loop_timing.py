@@ -12,7 +12,7 @@ from kerasref.data.pipeline import ArrayPipeline
 from kerasref.harness import loop
 from kerasref.harness import strategy as strategies
 
-BATCH, STEPS, EPOCHS = 128, 60, 6
+BATCH, STEPS, EPOCHS = 16, 100, 4
 LOSS = keras.losses.SparseCategoricalCrossentropy()
 
 
@@ -100,11 +100,14 @@ def by_fit(x, y):
 
 
 @pytest.mark.timing
-def test_overhead():
+def test_overhead(race):
     strategies.start("one")
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (BATCH * STEPS, 28, 28, 1), "uint8")
     y = rng.integers(0, 10, BATCH * STEPS, "int32")
-    ours, hand, fit = (min(measure(x, y)) for measure in (by_loop, by_hand, by_fit))
-    assert ours < 1.1 * hand
-    assert ours < fit
+    ways = {"ours": by_loop, "hand": by_hand, "fit": by_fit}
+    race(
+        lambda ours, hand, fit: ours < 1.1 * hand and ours < fit,
+        rounds=4,
+        **{name: lambda way=way: min(way(x, y)) for name, way in ways.items()},
+    )
