@@ -65,6 +65,7 @@ def fit(
     on_step: Callable[[int, int], None] | None = None,
     steps_per_call: int = STEPS_PER_CALL,
     auxiliary_weight: float = 0.3,
+    evaluate: Evaluator | None = None,
 ) -> list[dict[str, float]]:
     """Train `model`; a run that was killed goes on from `checkpoint`.
 
@@ -91,6 +92,7 @@ def fit(
         steps_per_call: training steps in one call of the compiled function.
         auxiliary_weight: of the loss of each auxiliary output, added to the prediction's. The
             training loss is the sum; evaluation looks at the prediction alone.
+        evaluate: of `model`, to share what it has compiled; None for one of `loss` and `metrics`.
 
     Returns:
         Per epoch a dict of `train_loss`, `train_<metric>`, `test_loss`, `test_<metric>` and
@@ -110,7 +112,7 @@ def fit(
         if not optimizer.built:
             optimizer.build(model.trainable_variables)
     train_steps = _train_function(model, loss, auxiliary_weight, strategy)
-    evaluate = Evaluator(model, loss, metrics, strategy)
+    evaluate = evaluate or Evaluator(model, loss, metrics, strategy)
 
     callback_list = keras.callbacks.CallbackList(
         list(callbacks), model=model, epochs=epochs, steps=train.steps, verbose=0
@@ -122,7 +124,7 @@ def fit(
         history = checkpoints.restore(checkpoint, model, callback_list.callbacks)
         _check_same_epoch(strategy, len(history), checkpoint)
 
-    with _gradients_summed_before(optimizer, strategy):
+    with _gradients_summed_before(optimizer):
         for epoch in range(len(history) + 1, epochs + 1):
             if model.stop_training:
                 break
@@ -292,15 +294,13 @@ def _sum_over_replicas(gradients):
 
 
 @contextlib.contextmanager
-def _gradients_summed_before(optimizer, strategy) -> Iterator[None]:
+def _gradients_summed_before(optimizer) -> Iterator[None]:
     """Let the optimizer take gradients that the loop has summed over the replicas.
 
     Keras clips, tests for overflow and accumulates each replica's own gradient and sums last, so
-    that clipping would depend on the number of replicas.
+    that clipping would depend on the number of replicas. Even of one replica it takes the sum, by a
+    custom gradient, for which TensorFlow keeps the graph of each training function for good.
     """
-    if strategy.num_replicas_in_sync == 1:
-        yield
-        return
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     inner._all_reduce_sum_gradients = lambda grads_and_vars: list(grads_and_vars)
     try:

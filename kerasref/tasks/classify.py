@@ -96,6 +96,7 @@ def run(config: Config, context: Context) -> dict[str, float]:
     metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     if k := config.train.top_k:
         metrics.append(keras.metrics.SparseTopKCategoricalAccuracy(k, name="top_k_accuracy"))
+    evaluate = loop.Evaluator(model, loss, metrics, strategy)
     history = loop.fit(
         model,
         optimizer=optimizer,
@@ -108,6 +109,7 @@ def run(config: Config, context: Context) -> dict[str, float]:
         callbacks=_objects.callbacks(config.train.callbacks),
         checkpoint=context.checkpoint,
         auxiliary_weight=config.train.auxiliary_weight,
+        evaluate=evaluate,
         on_epoch=log,
         on_step=lambda step, total: context.progress(
             step / inputs.train.steps, config.train.epochs, "epochs"
@@ -126,7 +128,7 @@ def run(config: Config, context: Context) -> dict[str, float]:
         "collapsed": float(last["test_accuracy"] <= COLLAPSED / inputs.classes),
     }
     if inputs.train_in_order is not None:
-        fit = loop.Evaluator(model, loss, metrics, strategy)(inputs.train_in_order)
+        fit = evaluate(inputs.train_in_order)
         result |= {
             "fit_loss": fit["loss"],
             "fit_accuracy": fit["accuracy"],

@@ -1,6 +1,7 @@
 """The training loop on one device, against Keras's own `fit` and `evaluate`."""
 
 import csv
+import gc
 
 import keras
 import numpy as np
@@ -101,6 +102,30 @@ def test_evaluation_gives_padding_no_weight(fit, one, digits, batch_size):
     loss, accuracy = model.evaluate(x, y, verbose=0)
     assert found["loss"] == pytest.approx(loss, abs=1e-6)
     assert found["accuracy"] == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_evaluation_is_compiled_once_and_shared(fit, one, digits):
+    x, y = digits
+    calls = []
+    model = build(layers.Lambda(lambda x: calls.append(x) or x))
+    evaluate = loop.Evaluator(model, LOSS, [ACCURACY], one)
+    calls.clear()
+    history = fit(model, evaluate=evaluate)
+    assert len(calls) == 2  # in training and in evaluation
+    found = evaluate(held_out(x[1600:], y[1600:]))
+    assert len(calls) == 2
+    assert history[-1]["test_loss"] == found["loss"]
+    assert history[-1]["test_accuracy"] == found["accuracy"]
+
+
+def test_no_graph_outlives_its_training(fit):
+    def graphs():
+        keras.utils.clear_session()  # collects garbage
+        return sum(isinstance(thing, tf.Graph) for thing in gc.get_objects())
+
+    before = graphs()
+    fit(build(), epochs=1)
+    assert graphs() == before
 
 
 @pytest.mark.parametrize("steps_per_call", [1, 7, 1000])
