@@ -16,6 +16,7 @@ def test_the_harness_is_measured():
                 "image_size": 28,
             },
             "epochs": 2,
+            "rounds": 2,
         }
     )
     choice = overhead.alternatives(config)[1]
