@@ -8,6 +8,18 @@ from kerasref import models
 from kerasref.models.transplant import transplant
 
 TWINS = [name for name in models.__all__ if getattr(models, name).twin]
+# The smallest of each family: depth adds layers, no rules for their names.
+SMALLEST = [
+    "VGG16",
+    "ResNet50",
+    "ResNet50V2",
+    "InceptionV3",
+    "InceptionResNetV2Slim",
+    "DenseNet121",
+    "MobileNet",
+    "MobileNetV2",
+    "Xception",
+]
 
 # Smallest sides at which the twins keep a map to the end; the weights do not depend on it but for
 # VGG's first dense layer.
@@ -48,7 +60,7 @@ def test_transplanted_weights_give_the_same_outputs(name):
     assert np.ptp(expected) > 0.01 * scale
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", SMALLEST)
 def test_transplant_works_without_the_top(name):
     builder = getattr(models, name)
     side = SIDE.get(builder.twin.builder, 64)
