@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import statistics
 import subprocess
 import sys
@@ -64,18 +63,26 @@ def run(config: Config, context: Context) -> dict[str, float]:
     context.tag("device", f"1 x CPU ({_timing.machine()})")
     inputs = _inputs.load(config.data, context.seed)
     context.tag("data_fingerprint", inputs.fingerprint)
+    fits: list[float] = []
+    loops: list[float] = []
+    runs: list[float] = []
     shares: list[float] = []
-    ways = {
-        "recorded": lambda: _recorded(config, context.seed, shares.append),
-        "by_hand": lambda: _hand_written(config, context.seed),
-        "by_fit": lambda: _model_fit(config, context.seed),
-    }
-    fastest = dict.fromkeys(ways, math.inf)
-    for number in range(config.rounds):
-        for name in sorted(ways, reverse=number % 2):
-            fastest[name] = min(fastest[name], *_epochs(ways[name]()))
-        context.progress(number + 1, config.rounds, "rounds")
-    recorded, by_hand, by_fit = fastest.values()
+
+    def run_once() -> None:
+        ends, share = _recorded(config, context.seed)
+        runs.extend(_epochs(ends))
+        shares.append(share)
+        context.progress(len(shares), config.rounds, "rounds")
+
+    _timing.alternate(
+        {
+            "model_fit": lambda: fits.extend(_epochs(_model_fit(config, context.seed))),
+            "hand_written": lambda: loops.extend(_epochs(_hand_written(config, context.seed))),
+            "run": run_once,
+        },
+        repeats=config.rounds,
+    )
+    recorded, by_hand, by_fit = min(runs), min(loops), min(fits)
     return {
         "run_epoch_seconds": recorded,
         "hand_written_epoch_seconds": by_hand,
@@ -116,8 +123,8 @@ def _epochs(ends: list[float]) -> list[float]:
     return [end - begin for begin, end in itertools.pairwise(ends)]
 
 
-def _recorded(config: Config, seed: int, note_share: Callable[[float], None]) -> list[float]:
-    """Ends of the epochs, with MLflow and checkpoints; notes MLflow's share of the whole run."""
+def _recorded(config: Config, seed: int) -> tuple[list[float], float]:
+    """Ends of the epochs, with MLflow and checkpoints, and MLflow's share of the whole run."""
     from kerasref.harness import loop, strategy, tracking
     from kerasref.harness.plan import Run
 
@@ -158,8 +165,8 @@ def _recorded(config: Config, seed: int, note_share: Callable[[float], None]) ->
             on_epoch=on_epoch,
         )
         timed(log.finish, history[-1])
-        note_share(logging / (time.perf_counter() - began))
-    return marks
+        share = logging / (time.perf_counter() - began)
+    return marks, share
 
 
 def _hand_written(config: Config, seed: int) -> list[float]:
