@@ -1,6 +1,8 @@
 """A small project of one book, its command line, and a task that needs no TensorFlow."""
 
+import contextlib
 import functools
+import io
 import math
 import os
 import shutil
@@ -10,6 +12,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -96,7 +99,7 @@ def hear_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-# Measures, so nothing else may run beside it: says how many cores it got and when it ran.
+# Measures, so nothing else may run beside it: says what it got and when it ran.
 ALONE = """\
 import os, pathlib, time
 from kerasref.harness.spec import Strict
@@ -113,7 +116,8 @@ class Config(Strict):
 def run(config, context):
     began = time.time()
     time.sleep(0.1)
-    return {"began": began, "ended": time.time(), "pid": os.getpid(), "threads": context.threads}
+    got = {"threads": context.threads, "compiled": float(context.compiled)}
+    return got | {"began": began, "ended": time.time(), "pid": os.getpid()}
 """
 
 
@@ -177,10 +181,20 @@ class Project:
         return process
 
     def run(self, *arguments, status=0, **environment):
-        """What `kerasref ARGUMENTS` prints to standard output and to standard error."""
-        process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=100)
-        assert process.returncode == status, out + err
+        """What `kerasref ARGUMENTS`, in this process, prints to standard output and to error."""
+        from kerasref import cli
+
+        if arguments[0] == "run":
+            self.copy_empty_store()
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            mock.patch.dict(os.environ, self.environment | environment),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            returned = cli.main(list(arguments))
+        out, err = out.getvalue(), err.getvalue()
+        assert returned == status, out + err
         assert "Traceback" not in err
         return out, err
 

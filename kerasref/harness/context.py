@@ -32,6 +32,8 @@ class Context:
         seed: of this run.
         strategy: its name, see `harness.strategy.start`.
         threads: CPU threads of this run.
+        compiled: whether TensorFlow compiles functions; for a few steps that takes longer than the
+            steps themselves.
         checkpoint: file from which to resume and to which to save; None to keep nothing.
         log_epoch: called with (epoch, metrics); epoch counts from 1.
         progress: called with (done, total, unit) as work proceeds.
@@ -41,6 +43,7 @@ class Context:
     seed: int
     strategy: str = "one"
     threads: int = 1
+    compiled: bool = True
     checkpoint: Path | None = None
     log_epoch: Callable[[int, dict[str, float]], None] = field(default=_ignore)
     progress: Callable[[float, float, str], None] = field(default=_ignore)
@@ -49,11 +52,13 @@ class Context:
     def start(self) -> tf.distribute.Strategy:
         """Start the strategy, forget what earlier runs of this process left behind, and seed."""
         import keras
+        import tensorflow as tf
 
         from kerasref.harness import strategy as strategies
 
         strategy = strategies.start(self.strategy, self.threads)
         self.tag("device", strategies.describe(strategy))
+        tf.config.run_functions_eagerly(not self.compiled)
         _exempt_modules_from_collection()
         keras.utils.clear_session()
         keras.config.set_dtype_policy("float32")

@@ -44,6 +44,11 @@ class Job:
         return measures and self.run.profile != "smoke"
 
     @property
+    def compiled(self) -> bool:
+        """Whether functions are compiled; the few steps of smoke take less time than that."""
+        return self.run.profile != "smoke"
+
+    @property
     def state(self) -> Path:
         return self.root / ".kerasref"
 
@@ -136,6 +141,7 @@ def _context(job: Job, log: Any) -> Context:
         seed=job.run.seed,
         strategy=job.run.strategy,
         threads=job.threads,
+        compiled=job.compiled,
         checkpoint=job.checkpoint,
         log_epoch=log.epoch,
         progress=progress,
@@ -246,6 +252,7 @@ def _follow(job: Job, agree: Callable[[bool], bool]) -> Outcome:
         seed=job.run.seed,
         strategy=job.run.strategy,
         threads=job.threads,
+        compiled=job.compiled,
         checkpoint=job.checkpoint,
     )
     try:

@@ -93,3 +93,10 @@ def test_slow_cores_are_fast_together(tasks, speedup):
 
 def test_many_slow_cores_is_bounded_by_the_cores():
     assert np.isclose(hardware.many_slow_cores(cores=4, tasks=100)["speedup"], 1)
+
+
+def test_peaks_are_those_of_the_data_sheet():
+    peaks = hardware.a100_peaks()
+    assert round(peaks["single"], 1) == 19.5
+    assert round(peaks["half"]) == 312
+    assert peaks["half_over_single"] == 16

@@ -16,6 +16,9 @@ KILLED = -9
 EXACT = ("plateau", "schedule")
 EQUAL = ("plain", "batch_norm", "clip")
 
+# In one test process, which makes what the tests compare with once.
+pytestmark = pytest.mark.xdist_group("loop_processes")
+
 
 def command(strategy, runs, output, **more):
     output.mkdir(exist_ok=True)

@@ -64,9 +64,12 @@ def test_exclusive_runs_come_last_one_at_a_time_in_new_processes_with_all_cores(
     assert runs[0].data.metrics["ended"] <= runs[1].data.metrics["began"]
     assert len({run.data.metrics["pid"] for run in runs}) == 2
     assert {run.data.metrics["threads"] for run in runs} == {runner.cores()}
+    assert {run.data.metrics["compiled"] for run in runs} == {1}
 
     project.run("run", measured, "--profile", "smoke", "--force")
-    assert project.runs("measured")[-1].data.metrics["threads"] == 1
+    smoke = project.runs("measured")[-1].data.metrics
+    assert smoke["threads"] == 1
+    assert smoke["compiled"] == 0
 
 
 def test_a_failing_run_fails_only_itself(project):

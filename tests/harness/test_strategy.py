@@ -45,6 +45,18 @@ def test_one_device():
     ]
 
 
+def test_a_run_is_compiled_or_not_whatever_the_last_one_was():
+    lines = run(
+        "import tensorflow as tf\n"
+        "from kerasref.harness.context import Context\n"
+        "traced = tf.function(lambda: not tf.executing_eagerly())\n"
+        "for compiled in (True, False, True):\n"
+        "    Context(seed=0, compiled=compiled).start()\n"
+        "    print(bool(traced()))\n"
+    )
+    assert lines == ["True", "False", "True"]
+
+
 def test_mirrored_on_logical_devices_synchronises_batch_norm():
     lines = run(
         "s = st.start('mirrored:3')\n"

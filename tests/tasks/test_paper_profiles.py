@@ -69,3 +69,38 @@ def test_paper_profile_takes_a_step(run, monkeypatch):
     assert len(epochs) == 1
     assert metrics["params"] > 58_000_000
     assert metrics["train_loss"] == pytest.approx(np.log(1000), rel=0.5)
+
+
+# D2L-X11: learning rate and batch size.
+EDITIONS = {
+    "zh": {
+        "alexnet": (0.01, 128),
+        "vgg11-slim": (0.05, 128),
+        "nin": (0.1, 128),
+        "googlenet": (0.1, 128),
+        "concise": (1.0, 256),
+        "resnet18": (0.05, 256),
+        "densenet": (0.1, 256),
+    },
+    "en": {
+        "alexnet": (0.01, 128),
+        "vgg11-slim": (0.01, 128),
+        "nin": (0.05, 128),
+        "googlenet": (0.01, 128),
+        "bn-lenet-scratch": (0.1, 128),
+        "resnet18": (0.01, 128),
+        "densenet": (0.01, 128),
+        "regnetx32": (0.05, 128),
+    },
+}
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_recipes_of_d2l_keep_to_their_edition(edition):
+    found = {}
+    for kind in ("networks", "lenets"):
+        experiment = LIBRARY.experiment(f"d2l/7.9/{kind}-{edition}")
+        for run in plan.alternatives(experiment, Options("paper", seeds=1))[0]:
+            train, images = run.settings.train, run.settings.data
+            found[run.variant] = (train.optimizer.arguments["learning_rate"], images.batch_size)
+    assert found.items() >= EDITIONS[edition].items()
