@@ -7,6 +7,8 @@ import pytest
 from kerasref.harness import commands
 
 ROOT = Path(__file__).resolve().parents[1]
+# In one test process, which writes all pages once.
+pytestmark = pytest.mark.xdist_group("reports")
 PAGES = sorted(path.relative_to(ROOT / "reports") for path in (ROOT / "reports").rglob("*.md"))
 
 

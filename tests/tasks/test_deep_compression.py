@@ -16,6 +16,9 @@ STAGES = ("trained", "pruned", "retrained", "shared", "tuned", "loaded")
 # 5x5x1x6 + 5x5x6x16 kernels of convolutions, 256x120, 120x84, 84x10 of dense layers; 236 biases
 PARAMS = 44_426
 
+# In one test process, which trains the uninterrupted run once.
+pytestmark = pytest.mark.xdist_group("deep_compression")
+
 
 def config(**changes):
     settings = {
