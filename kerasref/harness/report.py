@@ -204,7 +204,8 @@ def _bullets(heading: str, lines: Iterable[str]) -> str:
 
 
 def _verdict_line(verdict: Verdict) -> str:
-    line = f"**{verdict.word}** · {verdict.id} · {verdict.statement}: {verdict.evidence}."
+    evidence = verdict.evidence.rstrip(".")  # why a claim is open may be several sentences
+    line = f"**{verdict.word}** · {verdict.id} · {verdict.statement}: {evidence}."
     if verdict.surrogate:
         line += f" *Surrogate data: {verdict.surrogate}.*"
     if verdict.missing:

@@ -38,15 +38,13 @@ class Job:
     force: bool = False
 
     @property
-    def exclusive(self) -> bool:
-        """Whether the run needs the machine to itself; at smoke no time means anything."""
-        measures = getattr(task_module(self.run.task), "EXCLUSIVE", False)
-        return measures and self.run.profile != "smoke"
+    def smoke(self) -> bool:
+        return self.run.profile == "smoke"
 
     @property
-    def compiled(self) -> bool:
-        """Whether functions are compiled; the few steps of smoke take less time than that."""
-        return self.run.profile != "smoke"
+    def exclusive(self) -> bool:
+        """Whether the run needs the machine to itself; at smoke no time means anything."""
+        return not self.smoke and getattr(task_module(self.run.task), "EXCLUSIVE", False)
 
     @property
     def state(self) -> Path:
@@ -104,7 +102,7 @@ def _perform(job: Job, log: Any) -> str:
     """Run the task, record its end; returns the reason of a failure, or nothing."""
     started = time.perf_counter()
     try:
-        metrics = task_module(job.run.task).run(job.run.settings, _context(job, log))
+        metrics = task_module(job.run.task).run(job.run.settings, _recording(job, log))
         log.tag("wall_seconds", f"{time.perf_counter() - started:.2f}")
         log.tag("finished", datetime.now(UTC).isoformat(timespec="seconds"))
         log.finish(metrics)
@@ -118,7 +116,18 @@ def _perform(job: Job, log: Any) -> str:
     return ""
 
 
-def _context(job: Job, log: Any) -> Context:
+def _context(job: Job, **recording: Any) -> Context:
+    return Context(
+        seed=job.run.seed,
+        strategy=job.run.strategy,
+        threads=job.threads,
+        compiled=not job.smoke,  # the few steps of smoke take less time than compiling
+        checkpoint=job.checkpoint,
+        **recording,
+    )
+
+
+def _recording(job: Job, log: Any) -> Context:
     job.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     last = 0.0
 
@@ -137,16 +146,7 @@ def _context(job: Job, log: Any) -> Context:
                 )
             )
 
-    return Context(
-        seed=job.run.seed,
-        strategy=job.run.strategy,
-        threads=job.threads,
-        compiled=job.compiled,
-        checkpoint=job.checkpoint,
-        log_epoch=log.epoch,
-        progress=progress,
-        tag=log.tag,
-    )
+    return _context(job, log_epoch=log.epoch, progress=progress, tag=log.tag)
 
 
 def _tags(job: Job) -> dict[str, str]:
@@ -248,15 +248,8 @@ def _follow(job: Job, agree: Callable[[bool], bool]) -> Outcome:
     """Execute one run as the chief does, recording nothing."""
     if agree(False):
         return Outcome(job.run, "skipped")
-    context = Context(
-        seed=job.run.seed,
-        strategy=job.run.strategy,
-        threads=job.threads,
-        compiled=job.compiled,
-        checkpoint=job.checkpoint,
-    )
     try:
-        task_module(job.run.task).run(job.run.settings, context)
+        task_module(job.run.task).run(job.run.settings, _context(job))
     except Exception as error:
         return Outcome(job.run, "failed", message=_one_line(error))
     return Outcome(job.run, "finished")
