@@ -102,7 +102,7 @@ def _perform(job: Job, log: Any) -> str:
     """Run the task, record its end; returns the reason of a failure, or nothing."""
     started = time.perf_counter()
     try:
-        metrics = task_module(job.run.task).run(job.run.settings, _recording(job, log))
+        metrics = task_module(job.run.task).run(job.run.settings, _recording_context(job, log))
         log.tag("wall_seconds", f"{time.perf_counter() - started:.2f}")
         log.tag("finished", datetime.now(UTC).isoformat(timespec="seconds"))
         log.finish(metrics)
@@ -127,7 +127,7 @@ def _context(job: Job, **recording: Any) -> Context:
     )
 
 
-def _recording(job: Job, log: Any) -> Context:
+def _recording_context(job: Job, log: Any) -> Context:
     job.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     last = 0.0
 
