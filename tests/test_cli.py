@@ -109,6 +109,15 @@ def test_bad_input_is_one_line_and_status_2(shelf, main, monkeypatch, arguments,
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("words", ["run manual", "launch --workers 2 -- run manual"])
+def test_another_backend_is_refused(shelf, main, monkeypatch, words):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    message = (
+        "kerasref: KERAS_BACKEND is 'jax': builders work there, experiments want 'tensorflow'\n"
+    )
+    assert main(*words.split()) == (2, "", message)
+
+
 def test_a_wrong_file_names_its_line(shelf, main):
     shelf.add("third", "variants: {a: {}}\nclams: []\n")
     assert main("list") == (

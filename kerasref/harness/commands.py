@@ -82,7 +82,8 @@ def _planned(experiment: spec.Experiment, options: Options) -> list[Run]:
 
 
 def check(ids: list[str], options: Options) -> None:
-    """Raises ConfigError where `run` with the same arguments would."""
+    """Raises KerasrefError where `run` with the same arguments would."""
+    _use_tensorflow()
     experiments = Library().select(ids)
     shared = plan.share_out(experiments, options)
     for experiment in experiments:
@@ -102,6 +103,7 @@ def run(
     """Run experiments; returns 1 if any run failed."""
     from kerasref.harness import launch, session
 
+    _use_tensorflow()
     launch.watch_parent()
     library = Library()
     experiments = library.select(ids)
@@ -123,6 +125,15 @@ def run(
         library, options, jobs=jobs, threads=threads, force=force, cluster=cluster, console=console
     ).run(experiments, planned)
     return 1 if any(outcome.status == "failed" for outcome in outcomes) else 0
+
+
+def _use_tensorflow() -> None:
+    """Have Keras run on TensorFlow, whichever backend its settings file names."""
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise KerasrefError(
+            f"KERAS_BACKEND is {backend!r}: builders work there, experiments want 'tensorflow'"
+        )
 
 
 def _dry_run(experiments: list[spec.Experiment], options: dict[str, Options]) -> int:

@@ -134,7 +134,6 @@ def _judge_claim(
         key = ("claims", str(number), "metric")
         raise unknown_metric(experiment, claim.metric, known, *key, per_epoch=per_epoch)
 
-    seeds = sorted({record.seed for record in at_scale})
     untested = [variant for variant in claim.variants if not arms[variant]]
     if untested:
         word = "needs-scale" if wanted == "paper" else "open"
@@ -160,12 +159,13 @@ def _judge_claim(
         statement=statement(claim),
         evidence=evidence,
         surrogate=surrogate_label(experiment, used),
-        missing=() if untested else _missing(claim.metric, arms, seeds, per_epoch),
+        missing=() if untested else _missing(claim.metric, arms, per_epoch),
         note=claim.note,
     )
 
 
-def _missing(metric: str, arms: Arms, seeds: list[int], per_epoch: bool) -> tuple[str, ...]:
+def _missing(metric: str, arms: Arms, per_epoch: bool) -> tuple[str, ...]:
+    seeds = sorted({seed for runs in arms.values() for seed in runs})
     lines = []
     for variant, runs in arms.items():
         absent = [seed for seed in seeds if seed not in runs]

@@ -113,6 +113,8 @@ def test_seeds_without_a_partner_are_named_and_left_out(verdict, make_runs):
     assert found.word == "reproduced"
     assert "3 seeds" in found.evidence
     assert found.missing == ("no run of b with seed 3",)
+    alone = verdict("{id: A1-1, metric: loss, of: b, at_most: 2}", runs)
+    assert (alone.word, alone.missing) == ("reproduced", ())  # b may have seeds of its own
 
 
 def test_a_difference_without_spread_still_decides(verdict, make_runs):
