@@ -309,6 +309,12 @@ class _Layers:
             raise self.error(explained.message, explained.key) from None
 
 
+def planned_seeds(experiment: spec.Experiment, variant: str, profile: str) -> list[int]:
+    """The seeds with which the file has a variant run at a profile."""
+    options = Options(profile)
+    return _seeds(_Layers(experiment, variant, options), options)
+
+
 def _seeds(layers: _Layers, options: Options) -> list[int]:
     seeds = options.seeds if options.seeds is not None else layers.settings.get("seeds", 1)
     if type(seeds) is int and seeds >= 1:

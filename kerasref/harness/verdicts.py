@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kerasref.harness import formatting
+from kerasref.harness import formatting, plan
 from kerasref.harness.claims import Arms, decide, statement
 from kerasref.harness.errors import ConfigError, did_you_mean
 from kerasref.harness.provenance import surrogate_label
@@ -134,6 +134,13 @@ def _judge_claim(
         key = ("claims", str(number), "metric")
         raise unknown_metric(experiment, claim.metric, known, *key, per_epoch=per_epoch)
 
+    ran = {record.seed for record in at_scale}
+    paired = {record.seed for record in used}
+    # Due are the seeds of its partners, and those of its own that other variants have run with.
+    due = {
+        variant: paired | ran.intersection(plan.planned_seeds(experiment, variant, wanted))
+        for variant in claim.variants
+    }
     untested = [variant for variant in claim.variants if not arms[variant]]
     if untested:
         word = "needs-scale" if wanted == "paper" else "open"
@@ -159,16 +166,15 @@ def _judge_claim(
         statement=statement(claim),
         evidence=evidence,
         surrogate=surrogate_label(experiment, used),
-        missing=() if untested else _missing(claim.metric, arms, per_epoch),
+        missing=() if untested else _missing(claim.metric, arms, due, per_epoch),
         note=claim.note,
     )
 
 
-def _missing(metric: str, arms: Arms, per_epoch: bool) -> tuple[str, ...]:
-    seeds = sorted({seed for runs in arms.values() for seed in runs})
+def _missing(metric: str, arms: Arms, due: dict[str, set[int]], per_epoch: bool) -> tuple[str, ...]:
     lines = []
     for variant, runs in arms.items():
-        absent = [seed for seed in seeds if seed not in runs]
+        absent = sorted(due[variant].difference(runs))
         if absent:
             lines.append(f"no run of {variant} with {_seeds(absent)}")
         silent = [

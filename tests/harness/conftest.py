@@ -80,7 +80,7 @@ def make_experiment(make_library):
             f"source: {keys.pop('source', source)}",
             "question: Which?",
             "task: classify",
-            "variants: {a: {}, b: {}, c: {}}",
+            f"variants: {keys.pop('variants', '{a: {}, b: {}, c: {}}')}",
             *(f"{key}: {value}" for key, value in keys.items()),
             "claims:",
             *(f"  - {claim}" for claim in claims),

@@ -113,8 +113,10 @@ def test_seeds_without_a_partner_are_named_and_left_out(verdict, make_runs):
     assert found.word == "reproduced"
     assert "3 seeds" in found.evidence
     assert found.missing == ("no run of b with seed 3",)
-    alone = verdict("{id: A1-1, metric: loss, of: b, at_most: 2}", runs)
-    assert (alone.word, alone.missing) == ("reproduced", ())  # b may have seeds of its own
+    alone = "{id: A1-1, metric: loss, of: b, at_most: 2}"
+    own = verdict(alone, runs, variants="{a: {seeds: 4}, b: {seeds: 3}, c: {}}")
+    assert (own.word, own.missing) == ("reproduced", ())
+    assert verdict(alone, runs, base="{seeds: 4}").missing == ("no run of b with seed 3",)
 
 
 def test_a_difference_without_spread_still_decides(verdict, make_runs):
